@@ -1,0 +1,5 @@
+"""`python -m service` is `actserve`."""
+
+from service.cli import main
+
+main()

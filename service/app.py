@@ -1,0 +1,161 @@
+"""Puts the parts together; the only place where that is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as StarletteRequest
+from starlette.types import Receive, Scope, Send
+
+from service import __version__
+from service.asgi import Endpoint
+from service.engine import Engine
+from service.errors import MethodNotAllowed, NotFound, ServiceError
+from service.exchange import Handler, Request, Response, Route
+from service.front import Front
+from service.lifecycle import Lifecycle
+from service.metrics import Metrics
+from service.repository import Repository
+from service.routes import activate, health, models, pages, predict
+from service.scheduler import Scheduler
+from service.session import Runtime
+from service.settings import Settings
+
+DESCRIPTION = (
+    'Inference for activation-backed models. Errors are `{"error": sentence, "details": [{path, expected, got}]}`.'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the server around the application needs of it."""
+
+    app: FastAPI
+    repository: Repository
+    lifecycle: Lifecycle
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application, models loaded. Raises ModelError where the settings ask for what cannot be."""
+    return assemble(settings).app
+
+
+def assemble(settings: Settings) -> Parts:
+    """The application and the parts that live beside it."""
+    runtime = Runtime(settings.providers, settings.threads_for_one_run)
+    repository = Repository(
+        settings.models, runtime, settings.default_model, with_networks=not settings.no_shipped_models
+    )
+    scheduler = Scheduler(settings.max_batch_size, settings.max_queue_rows)
+    lifecycle = Lifecycle(settings.drain_timeout_s)
+    metrics = Metrics()
+    metrics.describe([model for entry in repository.entries() for model in entry.loaded])
+    front = Front(settings, metrics, lifecycle)
+    engine = Engine(scheduler)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        scheduler.close()
+
+    app = FastAPI(
+        title="actserve",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for route in (
+        *predict.routes(repository, engine),
+        *activate.routes(repository, engine),
+        *models.routes(repository),
+        *health.routes(repository, scheduler, lifecycle, metrics),
+        *pages.routes(repository, app.openapi),
+    ):
+        app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
+    app.add_exception_handler(HTTPException, _Unmatched(front, settings))
+    return Parts(app, repository, lifecycle)
+
+
+class HandlerRoute(APIRoute):
+    """A FastAPI route for its documentation, whose requests go straight to our endpoint."""
+
+    def __init__(self, route: Route, endpoint: Endpoint) -> None:
+        documentation: dict[str, Any] = dict(route.documentation)
+        parameters = _path_parameters(route.path) + documentation.pop("parameters", [])
+        super().__init__(
+            route.path,
+            lambda: None,
+            methods=[route.method],
+            name=f"{route.method} {route.path}",
+            summary=documentation.pop("summary", None),
+            description=route.handler.__doc__ or type(route.handler).__call__.__doc__ or "",
+            tags=documentation.pop("tags", None),
+            include_in_schema=documentation.pop("is_documented", True),
+            openapi_extra=documentation | {"parameters": parameters},
+        )
+        self.app = endpoint
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers HEAD as GET; the server leaves the body out."""
+        if scope["method"] == "HEAD" and "GET" in (self.methods or ()):
+            await self.app(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
+
+
+class _Unmatched:
+    """What answers a path or method that no route has: our errors in our shape, and the preflight of a browser."""
+
+    def __init__(self, front: Front, settings: Settings) -> None:
+        self._front = front
+        self._settings = settings
+
+    async def __call__(self, request: StarletteRequest, error: Exception) -> Any:
+        """An ASGI application, which Starlette takes for the response."""
+        assert isinstance(error, HTTPException)
+        preflight = request.method == "OPTIONS" and self._settings.cors_origin is not None
+        handler = _preflight if preflight and error.status_code == 405 else _raising(_ours(request, error))
+        route = Route(request.method, "unmatched", handler, is_open=True)
+        return Endpoint(route, self._front, self._settings.max_body_bytes)
+
+
+def _ours(request: StarletteRequest, error: HTTPException) -> ServiceError:
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return MethodNotAllowed(f"{request.method} is not allowed here; {allowed} is.", headers=(("Allow", allowed),))
+    return NotFound("There is nothing under this path; `/docs` lists the paths there are.")
+
+
+def _raising(error: ServiceError) -> Handler:
+    async def refuse(request: Request) -> Response:
+        raise error
+
+    return refuse
+
+
+async def _preflight(request: Request) -> Response:
+    """https://fetch.spec.whatwg.org/#cors-preflight-fetch"""
+    allowed = (
+        ("Access-Control-Allow-Methods", "GET, POST"),
+        ("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id"),
+        ("Access-Control-Max-Age", "600"),
+    )
+    return Response(b"", status=204, headers=allowed)
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]

@@ -1,0 +1,111 @@
+"""The ASGI way into the handlers: reads the body within its limit, calls the front, writes the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from service.errors import BadBody, TooLarge
+from service.exchange import Request, Response, Route
+from service.front import Disconnected, Front, request_id
+
+LINGER_S = 2.0
+LINGER_BYTES = 1 << 24
+
+
+class Endpoint:
+    """An ASGI application that answers one route."""
+
+    def __init__(self, route: Route, front: Front, max_body_bytes: int) -> None:
+        self.route = route
+        self._front = front
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _headers(scope)
+        request = Request(
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            headers,
+            request_id(headers),
+            scope.get("path_params", {}),
+        )
+        body = Body(receive, headers, self._max_body_bytes)
+        try:
+            response = await self._front.answer(self.route, request, body.read)
+        except Disconnected:
+            return
+        await _send(send, response, body)
+
+
+class Body:
+    """A request's body, refused as soon as it is known to be too long."""
+
+    def __init__(self, receive: Receive, headers: dict[str, str], limit: int) -> None:
+        self.is_read = False
+        self._receive = receive
+        self._headers = headers
+        self._limit = limit
+
+    async def read(self) -> bytes:
+        """All of it. Raises TooLarge before or while it arrives, Disconnected when the caller leaves."""
+        declared = self._headers.get("content-length", "0")
+        if not declared.isdecimal():
+            raise BadBody("`Content-Length` is not a number.")
+        if int(declared) > self._limit:
+            raise self._too_large(f"{declared} bytes")
+        chunks, length = [], 0
+        async for chunk in self._chunks():
+            length += len(chunk)
+            if length > self._limit:
+                raise self._too_large("more")
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def linger(self) -> None:
+        """Takes some of what is still being sent and drops it, so that a caller who reads only after writing finds
+        the answer rather than a reset connection (RFC 9112 §9.6)."""
+        try:
+            async with asyncio.timeout(LINGER_S):
+                dropped = 0
+                async for chunk in self._chunks():
+                    dropped += len(chunk)
+                    if dropped > LINGER_BYTES:
+                        return
+        except (TimeoutError, Disconnected):
+            return
+
+    async def _chunks(self) -> Any:
+        more = not self.is_read
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            more = message.get("more_body", False)
+            self.is_read = not more
+            yield message.get("body", b"")
+
+    def _too_large(self, came: str) -> TooLarge:
+        return TooLarge(f"The body may have {self._limit} bytes (`--max-body-bytes`); it has {came}.")
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def _send(send: Send, response: Response, body: Body) -> None:
+    headers = [
+        (b"content-type", response.media_type.encode()),
+        (b"content-length", str(len(response.body)).encode()),
+        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers),
+    ]
+    if not body.is_read:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": not body.is_read})
+    if not body.is_read:
+        await body.linger()
+        await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,48 @@
+"""`actserve serve`: every setting as a flag and as a variable."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from service.errors import ModelError, SettingsError
+from service.server import bind, serve
+from service.settings import Settings, flag, read, variable
+from service.supervisor import START_FAILED, Supervisor
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """One option for each field of `Settings`, whose type checks what click hands on as text."""
+    for name, field in reversed(Settings.model_fields.items()):
+        is_flag = field.annotation is bool
+        default = "" if field.default is None or is_flag else f" [default: {field.default}]"
+        command = click.option(
+            flag(name),
+            name,
+            envvar=variable(name),
+            show_envvar=True,
+            default=None,
+            is_flag=is_flag,
+            metavar=None if is_flag else "VALUE",
+            type=bool if is_flag else str,
+            help=f"{field.description}{default}",
+        )(command)
+    return command
+
+
+@click.command("serve")
+@options
+def command(**values: Any) -> None:
+    """Serve models over HTTP until SIGTERM or Ctrl-C."""
+    try:
+        settings = read(values)
+        with bind(settings) as listener:
+            if settings.worker_count > 1:
+                sys.exit(Supervisor(settings, listener).run())
+            serve(settings, listener)
+    except (SettingsError, ModelError) as error:
+        print(f"actserve: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, SettingsError) else START_FAILED)

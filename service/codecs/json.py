@@ -1,0 +1,281 @@
+"""JSON to arrays and arrays to JSON without a Python object for each number.
+
+Numbers go from the bytes through simdjson into a buffer; orjson writes them in the shortest form that reads back to
+the same float. Whatever is not a plain rectangle of numbers (`"NaN"` and its like, strings, booleans, a mistake) takes
+the slow way, which knows where each element stands. NaN and the infinities are strings both ways, as in the proto3
+JSON mapping (https://protobuf.dev/programming-guides/json/).
+
+simdjson flattens ragged and deeper rows, so the rectangle is proven here: the length of each row is compared, and the
+opening brackets are counted. It takes the first of two equal keys, so a repeated key is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import simdjson
+
+from service.errors import BadBody, Unfit
+from service.tensors import Array, Datatype
+
+SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+EXPLAIN_BYTES = 1 << 16  # a body up to this size is parsed a second time to tell where its mistake is
+MAX_RANK = 32
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON object whose arrays are still simdjson's (or plain lists, where simdjson could not read a number)."""
+
+    fields: Mapping[str, Any]
+    brackets: int
+
+    def tensor(self, value: Any, datatype: Datatype, path: str) -> Array:
+        """`value`, an element of this document, as a C-contiguous array of `datatype`; any rank, a scalar too.
+
+        Raises Unfit with the path of the element that is wrong: ragged, of another kind, out of range."""
+        may_be_fast = isinstance(value, simdjson.Array) and datatype.dtype.kind not in "bO"
+        found = self._numbers(value, datatype, path) if may_be_fast else None
+        if found is not None:
+            return found
+        return _from_objects(plain(value), datatype, path)
+
+    def _numbers(self, value: simdjson.Array, datatype: Datatype, path: str) -> Array | None:
+        """The fast way, None where it is not known to be right."""
+        shape, arrays = _rectangle(value)
+        # Equal counts prove that no element hides a further level: each array has exactly one bracket.
+        if shape is None or (arrays != self.brackets and arrays != _brackets(value)):
+            return None
+        kind: Any = datatype.dtype.kind if datatype.is_integer else "d"
+        try:
+            buffer = value.as_buffer(of_type=kind)
+        except (TypeError, ValueError, RuntimeError):
+            return None
+        numbers = np.frombuffer(buffer, {"d": np.float64, "i": np.int64, "u": np.uint64}[kind]).reshape(shape)
+        return narrow(numbers, datatype, path)
+
+
+def parse(body: bytes) -> Document:
+    """Raises BadBody for what is not JSON, not an object, or has a key twice."""
+    try:
+        # A new parser each time: one cannot be used again while an array of it lives, and a new one costs 0.2 µs.
+        found = simdjson.Parser().parse(body)
+        items = list(found.items()) if isinstance(found, simdjson.Object) else None
+    except (ValueError, RuntimeError) as error:
+        if "BIGINT" in str(error):
+            items = _parse_with_big_integers(body)
+        else:
+            raise BadBody(f"The body is not JSON: {_explain(body, error)}.") from error
+    if items is None:
+        raise BadBody('The body must be a JSON object, such as {"instances": [...]}.')
+    fields = dict(items)
+    if len(fields) != len(items):
+        raise BadBody("The body has the same key twice.")
+    return Document(fields, body.count(b"["))
+
+
+def plain(value: Any) -> Any:
+    """A simdjson element as Python objects; anything else as it is."""
+    if isinstance(value, simdjson.Array):
+        return value.as_list()
+    return value.as_dict() if isinstance(value, simdjson.Object) else value
+
+
+def elements(value: Any) -> list[Any] | None:
+    """The elements of an array, each still unparsed; None when `value` is no array."""
+    return list(value) if isinstance(value, simdjson.Array | list) else None
+
+
+def members(value: Any) -> dict[str, Any] | None:
+    """The members of an object, each still unparsed; None when `value` is no object."""
+    return dict(value.items()) if isinstance(value, simdjson.Object | dict) else None
+
+
+def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
+    """Finite float64, int64 or uint64 numbers as `datatype`. Raises Unfit where one is out of its range."""
+    if datatype.is_integer:
+        limits = np.iinfo(datatype.dtype)
+        wrong = (numbers < limits.min) | (numbers > limits.max) if numbers.dtype != datatype.dtype else None
+        if wrong is not None and wrong.any():
+            raise _out_of_range(numbers, wrong, datatype, path)
+        return numbers.astype(datatype.dtype, copy=False)
+    with np.errstate(over="ignore"):
+        narrowed = numbers.astype(datatype.dtype, copy=False)
+    if not np.isfinite(narrowed).all():
+        wrong = ~np.isfinite(narrowed) & np.isfinite(numbers)
+        if wrong.any():
+            raise _out_of_range(numbers, wrong, datatype, path)
+    return narrowed
+
+
+def dumps(value: Any) -> bytes:
+    """Plain objects, arrays and fragments as JSON. Arrays must be finite or wrapped by `fragment`."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def fragment(array: Array) -> Any:
+    """An array of any type and rank as a piece of JSON that `dumps` sets in as it is."""
+    if array.dtype.kind == "O":
+        return [_text(item) for item in array.tolist()] if array.ndim else _text(array[()])
+    if array.dtype.kind == "V":  # bfloat16; every one is exact in FP32
+        array = array.astype(np.float32)
+    text = dumps(np.ascontiguousarray(array) if array.ndim else array[()])
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        text = b"".join(_with_special(text, array[~np.isfinite(array)]))
+    return orjson.Fragment(text)
+
+
+def _brackets(value: simdjson.Array) -> int:
+    text: Any = value.mini  # bytes, though its stub says str
+    return int(text.count(b"["))
+
+
+def _with_special(text: bytes, specials: Array) -> Iterator[bytes]:
+    """orjson writes null for each number that is not finite, and arrays hold no other null."""
+    first, *rest = text.split(b"null")
+    yield first
+    for number, following in zip(specials.tolist(), rest, strict=True):
+        yield b'"NaN"' if number != number else b'"Infinity"' if number > 0 else b'"-Infinity"'
+        yield following
+
+
+def _text(item: Any) -> Any:
+    if isinstance(item, list):
+        return [_text(inner) for inner in item]
+    return item.decode("utf-8", "replace") if isinstance(item, bytes) else item
+
+
+def _rectangle(value: simdjson.Array) -> tuple[Shape | None, int]:
+    """The shape if every array of one depth has the same length, and how many arrays there are in all."""
+    shape: list[int] = []
+    level: list[simdjson.Array] = [value]
+    arrays = 0
+    while True:
+        arrays += len(level)
+        size = len(level[0])
+        shape.append(size)
+        if any(len(array) != size for array in level):
+            return None, arrays
+        if size == 0 or not isinstance(level[0][0], simdjson.Array):
+            return tuple(shape), arrays
+        below = [inner for array in level for inner in array]
+        level = [inner for inner in below if isinstance(inner, simdjson.Array)]
+        if len(shape) > MAX_RANK or len(level) != len(below):
+            return None, arrays
+
+
+def _from_objects(value: Any, datatype: Datatype, path: str) -> Array:
+    shape = _shape(value)
+    leaves: list[Any] = []
+    _collect(value, shape, datatype, path, leaves)
+    if datatype.name == "BYTES":
+        array = np.empty(len(leaves), np.object_)
+        array[:] = leaves
+        return array.reshape(shape)
+    if datatype.is_integer or datatype.name == "BOOL":
+        return np.array(leaves, datatype.dtype).reshape(shape)
+    return narrow(np.array(leaves, np.float64), datatype, path).reshape(shape)
+
+
+def _shape(value: Any) -> Shape:
+    shape: list[int] = []
+    while isinstance(value, list) and len(shape) <= MAX_RANK:
+        shape.append(len(value))
+        value = value[0] if value else None
+    return tuple(shape)
+
+
+def _collect(value: Any, shape: Shape, datatype: Datatype, path: str, leaves: list[Any]) -> None:
+    if not shape:
+        leaves.append(_leaf(value, datatype, path))
+        return
+    if not isinstance(value, list) or len(value) != shape[0]:
+        raise Unfit.at(path, f"an array of {shape[0]} elements, as its neighbours are", _kind(value))
+    for index, inner in enumerate(value):
+        _collect(inner, shape[1:], datatype, f"{path}[{index}]", leaves)
+
+
+def _leaf(value: Any, datatype: Datatype, path: str) -> Any:
+    if datatype.name == "BYTES" and isinstance(value, str):
+        return value
+    if datatype.name == "BOOL" and isinstance(value, bool):
+        return value
+    if datatype.is_integer and isinstance(value, int) and not isinstance(value, bool):
+        limits = np.iinfo(datatype.dtype)
+        if not limits.min <= value <= limits.max:
+            raise Unfit.at(path, f"a number in the range of {datatype.name}", str(value)[:40])
+        return value
+    if datatype.is_float and (number := _float(value)) is not None:
+        if value not in SPECIAL and number in (SPECIAL["Infinity"], SPECIAL["-Infinity"]):
+            raise Unfit.at(path, f"a number in the range of {datatype.name}", str(value)[:40])
+        return number
+    raise Unfit.at(path, f"a {_noun(datatype)} ({datatype.name})", _kind(value))
+
+
+def _noun(datatype: Datatype) -> str:
+    if datatype.is_integer:
+        return "whole number"
+    return {"BYTES": "string", "BOOL": "boolean"}.get(datatype.name, "number")
+
+
+def _float(value: Any) -> float | None:
+    if isinstance(value, str):
+        return SPECIAL.get(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return SPECIAL["Infinity"]
+
+
+def _kind(value: Any) -> str:
+    """What came, in a word or two."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    if isinstance(value, dict):
+        return "an object"
+    return f'"{value[:40]}"' if isinstance(value, str) else str(value)[:40]
+
+
+def _out_of_range(numbers: Array, wrong: Array, datatype: Datatype, path: str) -> Unfit:
+    position = np.argwhere(wrong)[0].tolist()
+    where = path + "".join(f"[{index}]" for index in position)
+    return Unfit.at(where, f"a number in the range of {datatype.name}", str(numbers[tuple(position)]))
+
+
+def _parse_with_big_integers(body: bytes) -> list[tuple[str, Any]] | None:
+    """simdjson stops at an integer of more than 64 bits, which is legal JSON and a fine float."""
+    found = json.loads(body, object_pairs_hook=_Pairs)
+    return _without_pairs(found) if isinstance(found, _Pairs) else None
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as json reads it here, so that a repeated key is seen."""
+
+
+def _without_pairs(pairs: _Pairs) -> list[tuple[str, Any]]:
+    return [(key, dict(_without_pairs(value)) if isinstance(value, _Pairs) else value) for key, value in pairs]
+
+
+def _explain(body: bytes, error: Exception) -> str:
+    """Where the mistake is, from the standard library's parser, which is slow but knows."""
+    if len(body) <= EXPLAIN_BYTES:
+        try:
+            json.loads(body)
+        except json.JSONDecodeError as found:
+            return f"{found.msg} at line {found.lineno}, column {found.colno}"
+        except (UnicodeDecodeError, RecursionError, ValueError):
+            pass
+    return str(error).partition(": ")[2].partition(":")[0].partition(".")[0] or "it cannot be parsed"

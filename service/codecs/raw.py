@@ -1,0 +1,34 @@
+"""Raw little-endian values, rows back to back: the shortest body there is."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from service.errors import BadBody, UnsupportedMedia
+from service.tensors import Array, TensorSpec
+
+
+def read(body: bytes, spec: TensorSpec) -> Array:
+    """All of `body` as rows of `spec`, [rows, …] in its own datatype; a view of the bytes.
+
+    Raises UnsupportedMedia where the rows have no fixed size, BadBody where the body is no whole number of rows."""
+    row_shape = spec.row_shape if spec.has_rows else spec.fixed_shape
+    if row_shape is None or spec.datatype.name == "BYTES":
+        raise UnsupportedMedia(f"`{spec.name}` has no fixed row size, so raw values cannot be read; send .npy or JSON.")
+    row = prod(row_shape) * spec.datatype.dtype.itemsize
+    if row == 0 or len(body) % row:
+        raise BadBody(
+            f"A row of `{spec.name}` has {row} bytes ({spec.datatype.name}); {len(body)} bytes are not whole rows."
+        )
+    if spec.datatype.name == "BOOL" and max(body, default=0) > 1:
+        raise BadBody("A boolean is the byte 0 or 1.")
+    return np.frombuffer(body, spec.datatype.dtype).reshape((-1, *row_shape) if spec.has_rows else row_shape)
+
+
+def write(array: Array) -> bytes:
+    """The values of `array`, C order, little-endian."""
+    if array.dtype.kind == "O":
+        raise UnsupportedMedia("Strings have no fixed size, so they cannot be written as raw values.")
+    return np.ascontiguousarray(array).tobytes()

@@ -1,0 +1,51 @@
+"""What every inference handler goes through: signature check, scheduler, and the long work kept off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import ParamSpec, TypeVar
+
+from service.exchange import Request
+from service.model import Model
+from service.scheduler import Scheduler
+from service.session import Session
+from service.signature import check
+from service.tensors import Array
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ASIDE_BYTES = 1 << 18  # about a millisecond of parsing; beyond it the loop must be free for others meanwhile
+
+
+class Engine:
+    """Runs arrays through a model and writes down, in the request, which one it was and where the time went."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    async def infer(
+        self, request: Request, model: Model, session: Session, feeds: Mapping[str, Array], fetches: Sequence[str]
+    ) -> Sequence[Array]:
+        """The outputs named in `fetches`. Raises Unfit before anything is queued where the arrays do not fit."""
+        overridden = [spec for spec in session.parameters if spec.name in feeds]
+        check(feeds, (*session.inputs, *overridden))
+        rows = row_count(session, feeds)
+        joinable = model.metadata.joinable and not overridden
+        result = await self._scheduler.run(session, feeds, fetches, rows=rows, joinable=joinable)
+        request.rows, request.model = rows, (model.name, model.version)
+        request.timings.ran(result)
+        return result.arrays
+
+
+def row_count(session: Session, feeds: Mapping[str, Array]) -> int:
+    """Rows in the batch: the size of the first free leading dimension, 1 where there is none."""
+    return next((len(feeds[spec.name]) for spec in session.inputs if spec.has_rows), 1)
+
+
+async def aside(size: int, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+    """Does `work` on `size` bytes here where that is quick, in a thread where it is not."""
+    if size <= ASIDE_BYTES:
+        return work(*arguments, **keywords)
+    return await asyncio.to_thread(work, *arguments, **keywords)

@@ -1,0 +1,94 @@
+"""A request and its answer, as bytes and headers, without any framework: what every handler takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+from urllib.parse import parse_qsl
+
+from service.codecs import json, media
+from service.errors import Unfit
+from service.scheduler import Result
+
+STAGES = ("decode", "queue", "compute", "encode")
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds spent in each stage of one request."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=perf_counter)
+
+    def restart(self) -> None:
+        """The next stage begins now."""
+        self._since = perf_counter()
+
+    def ran(self, result: Result) -> None:
+        """Takes queue and compute from a run; encoding begins now."""
+        self.seconds["queue"], self.seconds["compute"] = result.queue_s, result.compute_s
+        self.restart()
+
+    def end(self, stage: str) -> None:
+        now = perf_counter()
+        self.seconds[stage] = now - self._since
+        self._since = now
+
+    def header(self) -> str:
+        """The `Server-Timing` header, milliseconds (https://www.w3.org/TR/server-timing/)."""
+        return ", ".join(f"{stage};dur={self.seconds.get(stage, 0.0) * 1e3:.3f}" for stage in STAGES)
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. Header names are lower case; `query` has each name once; `deadline` is the event loop's clock."""
+
+    method: str
+    path: str
+    query_string: str
+    headers: Mapping[str, str]
+    id: str
+    path_parameters: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    timings: Timings = field(default_factory=Timings)
+    rows: int = 0
+    model: tuple[str, str] | None = None
+
+    def query(self) -> dict[str, str]:
+        """The query's names and values. Raises Unfit where a name comes twice."""
+        pairs = parse_qsl(self.query_string, keep_blank_values=True)
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise Unfit("The query has the same name twice.")
+        return found
+
+
+@dataclass(slots=True)
+class Response:
+    """Status, body and headers of an answer; the request id and timings are added on its way out."""
+
+    body: bytes
+    media_type: str = media.JSON
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def answer_json(value: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    """Plain objects and arrays as a JSON answer."""
+    return Response(json.dumps(value), media.JSON, status, headers)
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path and its handler. The handler's docstring and `documentation` (OpenAPI fields) are what `/docs` shows."""
+
+    method: str
+    path: str
+    handler: Handler
+    documentation: Mapping[str, Any] = field(default_factory=dict)
+    is_open: bool = False  # answered without a token and while draining: probes and the page itself

@@ -1,0 +1,127 @@
+"""The one caller of every handler: lets in, counts, times, and turns errors into answers.
+
+Whatever must hold for each request stands here and not in middleware, so that no way into the service passes it by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
+
+from service.errors import DeadlinePassed, Forbidden, Internal, ServiceError, Unauthorized
+from service.exchange import Request, Response, Route, answer_json
+from service.lifecycle import Lifecycle
+from service.metrics import Metrics
+from service.settings import Settings
+
+log = logging.getLogger("actserve.request")
+
+MAX_ID_LENGTH = 128
+
+ReadBody = Callable[[], Awaitable[bytes]]
+
+
+class Disconnected(Exception):
+    """The caller left; there is nobody to answer."""
+
+
+class Front:
+    """Answers a request with a route's handler, or with the error it ended in."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, lifecycle: Lifecycle) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._lifecycle = lifecycle
+
+    async def answer(self, route: Route, request: Request, read_body: ReadBody) -> Response:
+        """Never raises but Disconnected: a fault of ours is a 500 here and a traceback in the log."""
+        started = perf_counter()
+        self._metrics.in_flight.inc()
+        if not route.is_open:
+            self._lifecycle.saw_request()
+        try:
+            response = await self._handle(route, request, read_body)
+        except ServiceError as error:
+            response = self._refusal(request, error)
+        except Disconnected:
+            self._metrics.errors.labels("disconnected").inc()
+            raise
+        except Exception:
+            log.exception("unexpected error", extra={"request_id": request.id, "path": request.path})
+            response = self._refusal(request, Internal())
+        finally:
+            self._metrics.in_flight.dec()
+        return self._finished(route, request, response, perf_counter() - started)
+
+    async def _handle(self, route: Route, request: Request, read_body: ReadBody) -> Response:
+        if not route.is_open:
+            self._authorise(request.headers)
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                request.body = await read_body()
+                request.timings.restart()
+                response = await route.handler(request)
+                if "compute" in request.timings.seconds:
+                    request.timings.end("encode")
+                return response
+        except TimeoutError as error:
+            raise DeadlinePassed(f"No answer within {self._settings.request_timeout_s:g} s.") from error
+
+    def _authorise(self, headers: Mapping[str, str]) -> None:
+        """Compares the bearer token, where one is set, in constant time."""
+        if self._settings.api_token is None:
+            return
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized("A bearer token is needed.", headers=(("WWW-Authenticate", "Bearer"),))
+        if not hmac.compare_digest(token.strip().encode(), self._settings.api_token.get_secret_value().encode()):
+            raise Forbidden("That token is not the one set here.")
+
+    def _refusal(self, request: Request, error: ServiceError) -> Response:
+        self._metrics.errors.labels(error.reason).inc()
+        level = logging.ERROR if error.status == 500 else logging.INFO
+        log.log(level, error.message, extra={"request_id": request.id, "path": request.path, "status": error.status})
+        return answer_json(error.as_dict(), error.status, error.headers)
+
+    def _finished(self, route: Route, request: Request, response: Response, duration_s: float) -> Response:
+        self._metrics.requests.labels(request.method, route.path, str(response.status)).inc()
+        self._metrics.duration.labels(route.path).observe(duration_s)
+        self._metrics.stages(request.timings)
+        if request.model is not None and response.status == 200:
+            self._metrics.rows.labels(*request.model).inc(request.rows)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("answered", extra=_line(request, response, duration_s))
+        response.headers += (("X-Request-Id", request.id), ("Server-Timing", request.timings.header()))
+        response.headers += self._cross_origin() + (("Connection", "close"),) * self._lifecycle.draining
+        return response
+
+    def _cross_origin(self) -> tuple[tuple[str, str], ...]:
+        """What lets a page of the named origin read this answer, https://fetch.spec.whatwg.org/#http-cors-protocol."""
+        if self._settings.cors_origin is None:
+            return ()
+        exposed = "X-Request-Id, Server-Timing, Retry-After"
+        return (
+            ("Access-Control-Allow-Origin", self._settings.cors_origin),
+            ("Access-Control-Expose-Headers", exposed),
+            ("Vary", "Origin"),
+        )
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The caller's `X-Request-Id` where it is printable and short, else a new one."""
+    sent = headers.get("x-request-id", "")
+    return sent if 0 < len(sent) <= MAX_ID_LENGTH and sent.isascii() and sent.isprintable() else secrets.token_hex(16)
+
+
+def _line(request: Request, response: Response, duration_s: float) -> dict[str, object]:
+    return {
+        "request_id": request.id,
+        "method": request.method,
+        "path": request.path,
+        "status": response.status,
+        "duration_ms": round(duration_s * 1e3, 3),
+    }

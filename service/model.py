@@ -1,0 +1,77 @@
+"""One version of one model: its session, and for an activation the same graph in every datatype."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service import metadata
+from service.errors import ModelError, Unfit
+from service.session import Runtime, Session
+from service.tensors import Array, Datatype, TensorSpec
+
+VARIANTS = {"FP16": "model.fp16.onnx", "BF16": "model.bf16.onnx", "FP64": "model.fp64.onnx"}
+
+
+class Model:
+    """`session` is the graph of `model.onnx`. Raises ModelError when the file cannot be served."""
+
+    def __init__(self, name: str, version: str, path: Path, runtime: Runtime) -> None:
+        self.name = name
+        self.version = version
+        self.session = Session(path, runtime)
+        self.metadata = metadata.read(self.session.metadata | _toml(path, name))
+        self._path = path
+        self._runtime = runtime
+        self._variants = {self.session.inputs[0].datatype.name: self.session} if self.session.inputs else {}
+        if self.metadata.scores is not None and self.metadata.scores not in self.output_names:
+            raise ModelError(f"its metadata names the scores `{self.metadata.scores}`, and no output has that name.")
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        return self.session.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return self.session.outputs
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(spec.name for spec in self.outputs)
+
+    def in_datatype(self, datatype: Datatype) -> Session:
+        """The same activation computed in another datatype, loaded when first asked for."""
+        if datatype.name not in self._variants:
+            path = self._path.with_name(VARIANTS.get(datatype.name, ""))
+            if datatype.name not in VARIANTS or not path.is_file():
+                raise Unfit.at("datatype", f"one of {self.datatypes}", datatype.name)
+            self._variants[datatype.name] = Session(path, self._runtime)
+        return self._variants[datatype.name]
+
+    @property
+    def datatypes(self) -> list[str]:
+        """The datatypes that `in_datatype` can give."""
+        found = [name for name, file in VARIANTS.items() if self._path.with_name(file).is_file()]
+        return sorted({*found, *self._variants})
+
+    def example(self) -> dict[str, Array]:
+        """Arrays that fit the inputs, made from the graph alone: zeros, with 1 for each free dimension."""
+        return {spec.name: _zeros(spec) for spec in self.inputs}
+
+
+def _zeros(spec: TensorSpec) -> Array:
+    shape = tuple(size if isinstance(size, int) else 1 for size in spec.shape or ())
+    return np.full(shape, "", np.object_) if spec.datatype.name == "BYTES" else np.zeros(shape, spec.datatype.dtype)
+
+
+def _toml(path: Path, name: str) -> dict[str, Any]:
+    """`<name>/model.toml`, or `<name>.toml` beside a plain `<name>.onnx`."""
+    folder = path.parent.parent if path.parent.name.isdecimal() else path.parent
+    file = folder / "model.toml" if path.name == "model.onnx" else path.with_suffix(".toml")
+    try:
+        return tomllib.loads(file.read_text()) if file.is_file() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"`{file.name}` of `{name}` cannot be read: {error}.") from error

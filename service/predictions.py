@@ -1,0 +1,97 @@
+"""Arrays to the answer of `/predict`: classes with scores, rows, or columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from service.codecs import json, media, npy, raw
+from service.errors import Unfit
+from service.exchange import Response, answer_json
+from service.metadata import Metadata
+from service.model import Model
+from service.tensors import Array
+
+BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a prediction is to be written. `top_k` counts the best classes to list, 0 for none."""
+
+    scores: bool
+    top_k: int
+
+
+def form(query: Mapping[str, str]) -> Form:
+    """The form asked for in the query (`scores`, `top_k`). Raises Unfit for a value or name that is not known."""
+    for name in query.keys() - {"scores", "top_k", "version"}:
+        raise Unfit.at(f"query.{name[:60]}", "one of `scores`, `top_k`, `version`", "an unknown name")
+    scores = query.get("scores", "true").lower()
+    if scores not in BOOLEANS:
+        raise Unfit.at("query.scores", "true or false", scores[:40])
+    top_k = query.get("top_k", "0")
+    if not top_k.isdecimal() or not top_k.isascii() or len(top_k) > 9:
+        raise Unfit.at("query.top_k", "a whole number from 0 up", top_k[:40])
+    return Form(BOOLEANS[scores], int(top_k))
+
+
+def fetches(model: Model) -> tuple[str, ...]:
+    """The outputs an answer is made of: the scores of a classifier, every output of another model."""
+    return (model.metadata.scores,) if model.metadata.scores is not None else model.output_names
+
+
+def offered(model: Model, media_type: str) -> tuple[str, ...]:
+    """The media types an answer can have, first the one that answers a body of `media_type` in kind."""
+    if len(fetches(model)) != 1:
+        return (media.JSON,)
+    kinds = (media.JSON, media.NPY, media.RAW)
+    return tuple(sorted(kinds, key=lambda kind: kind != media_type))
+
+
+def encode(model: Model, arrays: Sequence[Array], rows: int, wanted: str, form: Form, columnar: bool) -> Response:
+    """The answer in media type `wanted`."""
+    if wanted == media.NPY:
+        return Response(npy.write(arrays[0]), media.NPY)
+    if wanted == media.RAW:
+        return Response(raw.write(arrays[0]), media.RAW)
+    return answer_json({"model": model.name, "version": model.version} | _content(model, arrays, rows, form, columnar))
+
+
+def _content(model: Model, arrays: Sequence[Array], rows: int, form: Form, columnar: bool) -> dict[str, Any]:
+    if model.metadata.is_classifier and arrays[0].ndim == 2:
+        return {"predictions": _classes(model.metadata, arrays[0], form)}
+    names = fetches(model)
+    by_row = all(array.ndim > 0 and len(array) == rows for array in arrays)
+    if columnar or not by_row:
+        columns = {name: json.fragment(array) for name, array in zip(names, arrays, strict=True)}
+        return {"outputs": columns if len(names) > 1 else columns[names[0]]}
+    if len(names) == 1:
+        return {"predictions": json.fragment(arrays[0])}
+    by_name = list(zip(names, arrays, strict=True))
+    return {"predictions": [{name: json.fragment(array[row]) for name, array in by_name} for row in range(rows)]}
+
+
+def _classes(metadata: Metadata, scores: Array, form: Form) -> list[dict[str, Any]]:
+    finite = bool(np.isfinite(scores).all()) and scores.dtype.kind == "f"
+    written = list(scores) if finite else [json.fragment(row) for row in scores]
+    best = scores.argmax(axis=1).tolist() if scores.shape[1] else []
+    predictions = []
+    for row, index in enumerate(best):
+        prediction = _class(metadata, scores[row], index)
+        if form.top_k:
+            order = np.argsort(-scores[row], kind="stable")[: form.top_k].tolist()
+            prediction["top"] = [_class(metadata, scores[row], other) for other in order]
+        if form.scores:
+            prediction["scores"] = written[row]
+        predictions.append(prediction)
+    return predictions
+
+
+def _class(metadata: Metadata, scores: Array, index: int) -> dict[str, Any]:
+    label = metadata.label(index)
+    named = {"index": index} if label is None else {"index": index, "label": label}
+    return named | {"score": json.fragment(scores[index : index + 1].reshape(()))}

@@ -1,0 +1,178 @@
+"""`POST /activate/{name}` and its gradient, and the catalogue of activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from service import activation
+from service.codecs import json, media, npy
+from service.engine import Engine, aside
+from service.errors import Unfit
+from service.exchange import Handler, Request, Response, Route, answer_json
+from service.model import Model
+from service.repository import Repository
+from service.session import Session
+from service.tensors import BY_DTYPE, BY_NAME, Array
+
+MEMBERS = {"tensor", "parameters", "datatype", "grad_output"}
+
+
+@dataclass(slots=True)
+class Input:
+    """A tensor, the session of its datatype, and the arrays that go with it."""
+
+    session: Session
+    x: Array
+    feeds: dict[str, Array]
+
+
+class Activate:
+    """Runs one output of an activation's graph: `y`, or `grad_x` for the gradient."""
+
+    def __init__(self, repository: Repository, engine: Engine, output: str) -> None:
+        self._repository = repository
+        self._engine = engine
+        self._output = output
+
+    async def __call__(self, request: Request) -> Response:
+        """Applies one activation to the posted tensor."""
+        model = self._repository.activation(request.path_parameters["name"])
+        given = media.content_type(request.headers, (media.JSON, media.NPY))
+        wanted = media.accepted(request.headers, (given, media.JSON if given == media.NPY else media.NPY))
+        found = await aside(len(request.body), self._decode, model, given, request)
+        request.timings.end("decode")
+        (y,) = await self._engine.infer(request, model, found.session, found.feeds | {"x": found.x}, (self._output,))
+        return await aside(y.nbytes, _encode, model, y, wanted)
+
+    def _decode(self, model: Model, given: str, request: Request) -> Input:
+        query = activation.from_query(request.query())
+        return _from_json(model, request.body, query) if given == media.JSON else _from_npy(model, request.body, query)
+
+
+def _from_json(model: Model, body: bytes, query: dict[str, Any]) -> Input:
+    document = json.parse(body)
+    for name in document.fields.keys() - MEMBERS:
+        raise Unfit.at(name[:60], "one of " + ", ".join(f"`{member}`" for member in sorted(MEMBERS)), "an unknown name")
+    if "tensor" not in document.fields:
+        raise Unfit.at("tensor", "a number or nested arrays of numbers", "nothing")
+    datatype = activation.datatype(document.fields.get("datatype", query.pop("datatype", "FP32")))
+    session = model.in_datatype(datatype)
+    x = document.tensor(document.fields["tensor"], datatype, "tensor")
+    feeds = activation.feeds(model, session, _given(document, query), x.shape)
+    shape = activation.output_shape(model, x.shape, feeds)
+    if "grad_output" in document.fields:
+        feeds["grad_output"] = _same_shape(
+            document.tensor(document.fields["grad_output"], datatype, "grad_output"), shape
+        )
+    return Input(session, x, feeds)
+
+
+def _from_npy(model: Model, body: bytes, query: dict[str, Any]) -> Input:
+    x = npy.read(body)
+    datatype = BY_DTYPE[x.dtype]
+    if not datatype.is_float:
+        raise Unfit.at("body", "FP16, BF16, FP32 or FP64", datatype.name)
+    if query.pop("datatype", datatype.name) != datatype.name:
+        raise Unfit.at("query.datatype", f"{datatype.name}, which the file has", "another one")
+    session = model.in_datatype(datatype)
+    feeds = activation.feeds(model, session, query, x.shape)
+    activation.output_shape(model, x.shape, feeds)
+    return Input(session, x, feeds)
+
+
+def _given(document: json.Document, query: dict[str, Any]) -> dict[str, Any]:
+    members = json.members(document.fields.get("parameters", {}))
+    if members is None:
+        raise Unfit.at("parameters", "an object of parameters by name", "something else")
+    for name in members.keys() & query.keys():
+        raise Unfit.at(f"query.{name}", "each parameter once", "it in the body as well")
+    return query | members
+
+
+def _same_shape(grad_output: Array, shape: tuple[int, ...]) -> Array:
+    if grad_output.shape != shape:
+        raise Unfit.at(
+            "grad_output", f"the shape of the activation's output, {list(shape)}", str(list(grad_output.shape))
+        )
+    return grad_output
+
+
+def _encode(model: Model, y: Array, wanted: str) -> Response:
+    if wanted == media.NPY:
+        return Response(npy.write(y), media.NPY)
+    datatype = BY_DTYPE[y.dtype].name
+    content = {"activation": model.name, "datatype": datatype, "shape": list(y.shape), "tensor": json.fragment(y)}
+    return answer_json(content)
+
+
+def entry(model: Model) -> dict[str, Any]:
+    """One activation as `GET /activations` tells it."""
+    example = {"tensor": np.array([[-1.0, 2.0]], np.float32)}
+    return {
+        "name": model.name,
+        "description": model.metadata.description,
+        **model.metadata.catalogue,
+        "datatypes": [name for name in BY_NAME if name in model.datatypes],
+        "example": {"method": "POST", "path": f"/activate/{model.name}", "body": example},
+    }
+
+
+def _catalogue(repository: Repository) -> Handler:
+    async def catalogue(request: Request) -> Response:
+        """Every activation: formula, derivative, parameters, range, strengths, weaknesses, use."""
+        return answer_json({"activations": [entry(model) for model in repository.activations()]})
+
+    return catalogue
+
+
+def _single(repository: Repository) -> Handler:
+    async def single(request: Request) -> Response:
+        """One activation of the catalogue."""
+        return answer_json(entry(repository.activation(request.path_parameters["name"])))
+
+    return single
+
+
+def routes(repository: Repository, engine: Engine) -> list[Route]:
+    """The verb, its gradient and the catalogue."""
+    return [
+        Route("POST", "/activate/{name}", Activate(repository, engine, "y"), _documentation("Apply an activation")),
+        Route(
+            "POST",
+            "/activate/{name}/gradient",
+            Activate(repository, engine, "grad_x"),
+            _documentation("Its gradient: the vector-Jacobian product with `grad_output` (default ones)"),
+        ),
+        Route("GET", "/activations", _catalogue(repository), {"summary": "The catalogue", "tags": ["activate"]}),
+        Route("GET", "/activations/{name}", _single(repository), {"summary": "One activation", "tags": ["activate"]}),
+    ]
+
+
+def _documentation(summary: str) -> dict[str, object]:
+    return {
+        "summary": summary,
+        "tags": ["activate"],
+        "requestBody": {
+            "required": True,
+            "content": {
+                media.JSON: {"schema": _BODY, "example": {"tensor": [[-1, 2]]}},
+                media.NPY: {"schema": {"type": "string", "format": "binary"}},
+            },
+        },
+    }
+
+
+_BODY = {
+    "type": "object",
+    "required": ["tensor"],
+    "additionalProperties": False,
+    "properties": {
+        "tensor": {"description": "a number, or nested arrays of numbers of any rank"},
+        "parameters": {"type": "object", "description": "by the names of torch.nn.functional; see `GET /activations`"},
+        "datatype": {"enum": ["FP16", "BF16", "FP32", "FP64"], "default": "FP32"},
+        "grad_output": {"description": "for the gradient: as `tensor`, in the shape of the output"},
+    },
+}

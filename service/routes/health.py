@@ -1,0 +1,63 @@
+"""Probes and metrics: `/health/*`, the same under `/v2/health/*`, and `/metrics`."""
+
+from __future__ import annotations
+
+from service.errors import Detail, NotReady
+from service.exchange import Handler, Request, Response, Route, answer_json
+from service.lifecycle import Lifecycle
+from service.metrics import CONTENT_TYPE, Metrics
+from service.repository import Repository
+from service.scheduler import Scheduler
+
+
+async def live(request: Request) -> Response:
+    """200 while the process can answer at all."""
+    return answer_json({"live": True})
+
+
+class Ready:
+    """200 when every model that should be served is, and the process is not about to stop; else 503 and why."""
+
+    def __init__(self, repository: Repository, lifecycle: Lifecycle) -> None:
+        self._repository = repository
+        self._lifecycle = lifecycle
+
+    async def __call__(self, request: Request) -> Response:
+        """200 when requests should be sent here."""
+        retry = (("Retry-After", "5"),)
+        if self._lifecycle.draining:
+            raise NotReady("The server is stopping; what it has accepted is being answered.", headers=retry)
+        if problems := self._repository.problems():
+            details = [Detail("models", "every model loaded", problem) for problem in problems]
+            raise NotReady(problems[0], *details, headers=retry)
+        return answer_json({"ready": True})
+
+
+def _metrics(metrics: Metrics, lifecycle: Lifecycle, repository: Repository, scheduler: Scheduler) -> Handler:
+    async def expose(request: Request) -> Response:
+        """Prometheus text format, over all workers."""
+        metrics.ready.set(not lifecycle.draining and not repository.problems())
+        metrics.queued_rows.set(scheduler.queued_rows)
+        return Response(metrics.expose(), CONTENT_TYPE)
+
+    return expose
+
+
+def routes(repository: Repository, scheduler: Scheduler, lifecycle: Lifecycle, metrics: Metrics) -> list[Route]:
+    ready = Ready(repository, lifecycle)
+    probes = {"tags": ["operations"]}
+    return [
+        Route("GET", "/health/live", live, probes | {"summary": "Liveness"}, is_open=True),
+        Route("GET", "/health/ready", ready, probes | {"summary": "Readiness"}, is_open=True),
+        Route("GET", "/v2/health/live", live, probes | {"summary": "Liveness (Open Inference Protocol)"}, is_open=True),
+        Route(
+            "GET", "/v2/health/ready", ready, probes | {"summary": "Readiness (Open Inference Protocol)"}, is_open=True
+        ),
+        Route(
+            "GET",
+            "/metrics",
+            _metrics(metrics, lifecycle, repository, scheduler),
+            probes | {"summary": "Prometheus metrics"},
+            is_open=True,
+        ),
+    ]

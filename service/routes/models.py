@@ -1,0 +1,80 @@
+"""`GET /models` and `GET /models/{model}`: what is served, told from the graphs themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.codecs import json
+from service.exchange import Handler, Request, Response, Route, answer_json
+from service.model import Model
+from service.repository import Entry, Repository
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """One model: signature, provider really in use, metadata, and an example request that is accepted as it stands."""
+    metadata = model.metadata
+    facts = {"task": metadata.task, "description": metadata.description, "labels": list(metadata.labels)}
+    return {
+        "name": model.name,
+        "version": model.version,
+        "state": "ready",
+        "provider": model.session.provider,
+        "inputs": [spec.as_dict() for spec in model.inputs],
+        "outputs": [spec.as_dict() for spec in model.outputs],
+        "parameters": [spec.as_dict() for spec in model.session.parameters],
+        **{name: fact for name, fact in facts.items() if fact},
+        "rows_are_joined": metadata.joinable,
+        **({"metadata": dict(metadata.notes)} if metadata.notes else {}),
+        "example": {"method": "POST", "path": f"/predict/{model.name}", "body": example(model)},
+    }
+
+
+def example(model: Model) -> dict[str, Any]:
+    """A body for `POST /predict/{model}` made from the graph: the columnar form, zeros."""
+    arrays = {name: json.fragment(array) for name, array in model.example().items()}
+    return {"inputs": arrays if len(arrays) != 1 else next(iter(arrays.values()))}
+
+
+def summary(entry: Entry) -> dict[str, Any]:
+    """One line of the list: versions that answer, and why the others do not."""
+    loaded = entry.loaded
+    broken = {version: str(error) for version, error in entry.failures.items()}
+    return {
+        "name": entry.name,
+        "versions": [model.version for model in loaded],
+        "state": "broken" if not loaded else "partly broken" if broken else "ready",
+        **({"task": loaded[0].metadata.task, "provider": loaded[0].session.provider} if loaded else {}),
+        **({"reasons": broken} if broken else {}),
+    }
+
+
+def _list(repository: Repository) -> Handler:
+    async def models(request: Request) -> Response:
+        """Every model that is served or should be, with its state."""
+        names = {model.name for model in repository.activations()}
+        return answer_json(
+            {
+                "default": repository.default_model,
+                "models": [summary(entry) for entry in repository.entries() if entry.name not in names],
+                "activations": sorted(names),
+            }
+        )
+
+    return models
+
+
+def _one(repository: Repository) -> Handler:
+    async def model(request: Request) -> Response:
+        """One model: its signature, versions, provider, metadata and an example request."""
+        found = repository.model(request.path_parameters["model"], request.query().get("version"))
+        versions = next(entry.loaded for entry in repository.entries() if entry.name == found.name)
+        return answer_json(describe(found) | {"versions": [version.version for version in versions]})
+
+    return model
+
+
+def routes(repository: Repository) -> list[Route]:
+    return [
+        Route("GET", "/models", _list(repository), {"summary": "What is served", "tags": ["models"]}),
+        Route("GET", "/models/{model}", _one(repository), {"summary": "One model", "tags": ["models"]}),
+    ]

@@ -1,0 +1,72 @@
+"""What a person opens in a browser: the start page and the API documentation, all of it served from here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from service.codecs import media
+from service.errors import NotFound
+from service.exchange import Handler, Request, Response, Route, answer_json
+from service.model import Model
+from service.repository import Repository
+
+ASSETS = Path(__file__).parent.parent / "assets"
+TYPES = {".css": "text/css", ".js": "text/javascript", ".html": "text/html; charset=utf-8", ".svg": media.SVG}
+HTML = TYPES[".html"]
+# Swagger UI sets inline styles and draws its icons from data addresses; scripts come from here alone.
+POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+HEADERS = (("Content-Security-Policy", POLICY), ("X-Content-Type-Options", "nosniff"))
+
+
+def _start(repository: Repository) -> Handler:
+    template = (ASSETS / "start.html").read_text()
+
+    async def start(request: Request) -> Response:
+        """The start page: what is served here and how to call it."""
+        models = _links("/models", repository.networks())
+        activations = _links("/activations", repository.activations())
+        page = template.replace("{{models}}", models).replace("{{activations}}", activations)
+        return Response(page.encode(), HTML, headers=HEADERS)
+
+    return start
+
+
+def _links(path: str, models: Sequence[Model]) -> str:
+    names = [html.escape(model.name, quote=True) for model in models]
+    return "".join(f'<li><a href="{path}/{name}">{name}</a></li>' for name in names)
+
+
+async def docs(request: Request) -> Response:
+    """The API documentation, without any other host."""
+    return Response((ASSETS / "docs.html").read_bytes(), HTML, headers=HEADERS)
+
+
+async def asset(request: Request) -> Response:
+    """A file of the pages."""
+    # By name out of the listing, so that no path in a request is ever a path on the disk.
+    files = {file.name: file for file in ASSETS.iterdir() if file.suffix in TYPES}
+    file = files.get(request.path_parameters["file"])
+    if file is None:
+        raise NotFound("There is no such asset.")
+    return Response(file.read_bytes(), TYPES[file.suffix], headers=(*HEADERS, ("Cache-Control", "max-age=3600")))
+
+
+def _schema(openapi: Callable[[], dict[str, Any]]) -> Handler:
+    async def schema(request: Request) -> Response:
+        """The OpenAPI document."""
+        return answer_json(openapi())
+
+    return schema
+
+
+def routes(repository: Repository, openapi: Callable[[], dict[str, Any]]) -> list[Route]:
+    hidden = {"is_documented": False}
+    return [
+        Route("GET", "/", _start(repository), hidden, is_open=True),
+        Route("GET", "/docs", docs, hidden, is_open=True),
+        Route("GET", "/openapi.json", _schema(openapi), hidden, is_open=True),
+        Route("GET", "/assets/{file}", asset, hidden, is_open=True),
+    ]

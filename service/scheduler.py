@@ -1,0 +1,225 @@
+"""Runs requests: admits them by rows, joins what has arrived, splits the answers, drops callers that left.
+
+Work-conserving: an idle lane runs what it is given in the same turn of the event loop; while it runs, or while that
+turn lasts, what arrives is joined into the next run. Rows are joined only where the model says that they do not
+touch each other. A run that costs less than a thread hop happens in place, one that costs more in a worker thread;
+which it is, is learnt from the cost of runs of that size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import ceil
+from time import perf_counter
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from service import cores
+from service.errors import QueueFull
+from service.session import Session
+from service.tensors import Array
+
+THREAD_HOP_S = 0.0003  # to a worker thread and back on a busy loop; under it, hopping costs more than it frees
+UNKNOWN_S = 1.0
+MAX_THREADS = 32  # over all models, so that a slow one, held to one thread a core, leaves threads to the others
+
+Feeds = Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The arrays fetched, and where the time went, in seconds."""
+
+    arrays: Sequence[Array]
+    queue_s: float
+    compute_s: float
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One caller's arrays, waiting for a run."""
+
+    feeds: Feeds
+    fetches: tuple[str, ...]
+    rows: int
+    future: asyncio.Future[Result]
+    arrived: float = field(default_factory=perf_counter)
+
+    def joins(self, other: Job) -> bool:
+        """True when both can stand in one run: same fetches, same inputs, equal row shapes and types."""
+        return (
+            self.fetches == other.fetches
+            and self.feeds.keys() == other.feeds.keys()
+            and all(_row_type(array) == _row_type(other.feeds[name]) for name, array in self.feeds.items())
+        )
+
+
+class Scheduler:
+    """One lane for each session. Lives on one event loop, in one process."""
+
+    def __init__(self, max_batch_size: int, max_queue_rows: int) -> None:
+        self._limits = (max_batch_size, max_queue_rows)
+        self._lanes: WeakKeyDictionary[Session, Lane] = WeakKeyDictionary()
+        self._threads = ThreadPoolExecutor(MAX_THREADS, "actserve-run")
+
+    async def run(self, session: Session, feeds: Feeds, fetches: Sequence[str], *, rows: int, joinable: bool) -> Result:
+        """The answer to arrays that already fit the session's signature. Cancelling the caller drops its job.
+
+        Raises QueueFull, or what the run raised."""
+        lane = self._lanes.get(session)
+        if lane is None:
+            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads)
+        return await lane.submit(Job(feeds, tuple(fetches), rows, asyncio.get_running_loop().create_future()))
+
+    @property
+    def queued_rows(self) -> int:
+        """Rows waiting for a run, over all models."""
+        return sum(lane.queued_rows for lane in self._lanes.values())
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Lane:
+    """The queue before one session. A joinable lane has one run at a time and fills it; another runs single jobs,
+    side by side up to the number of cores."""
+
+    def __init__(
+        self, session: Session, joinable: bool, max_batch_size: int, max_queue_rows: int, threads: ThreadPoolExecutor
+    ) -> None:
+        self.queued_rows = 0
+        self._session = session
+        self._parallel = 1 if joinable else cores.available()
+        self._max_jobs = None if joinable else 1
+        self._max_batch_size = max_batch_size
+        self._max_queue_rows = max_queue_rows
+        self._threads = threads
+        self._queue: deque[Job] = deque()
+        self._running = 0
+        self._turn_is_due = False
+        self._cost = Cost()
+
+    def submit(self, job: Job) -> asyncio.Future[Result]:
+        """Takes a job or refuses it at once. A job larger than the whole queue is taken when the queue is empty."""
+        if self.queued_rows and self.queued_rows + job.rows > self._max_queue_rows:
+            wait_s = max(1, ceil(self.queued_rows * self._cost.seconds_per_row))
+            raise QueueFull(
+                f"The queue is full ({self.queued_rows} rows of {self._max_queue_rows}); try again in {wait_s} s.",
+                headers=(("Retry-After", str(wait_s)),),
+            )
+        self._queue.append(job)
+        self.queued_rows += job.rows
+        self._plan_turn()
+        return job.future
+
+    def _plan_turn(self) -> None:
+        """A turn once everything that arrived in this turn of the event loop has been submitted."""
+        if not self._turn_is_due and self._queue and self._running < self._parallel:
+            self._turn_is_due = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Starts one run of what has arrived, and plans another turn while there is more."""
+        self._turn_is_due = False
+        if batch := self._take():
+            self._start(batch)
+        self._plan_turn()
+
+    def _take(self) -> list[Job]:
+        """The next jobs that can stand in one run, callers that left taken out."""
+        batch: list[Job] = []
+        rows = 0
+        while self._queue and len(batch) != self._max_jobs:
+            job = self._queue[0]
+            if not job.future.done():
+                if batch and (rows + job.rows > self._max_batch_size or not job.joins(batch[0])):
+                    break
+                batch.append(job)
+                rows += job.rows
+            self._queue.popleft()
+            self.queued_rows -= job.rows
+        return batch
+
+    def _start(self, batch: list[Job]) -> None:
+        """Runs in place what is cheap, the rest in a thread."""
+        started = perf_counter()
+        if self._cost.seconds_for(_size(batch)) < THREAD_HOP_S:
+            _deliver(batch, self._compute(batch), started)
+            return
+        self._running += 1
+        running = asyncio.get_running_loop().run_in_executor(self._threads, self._compute, batch)
+        running.add_done_callback(lambda done: self._finish(batch, done.result(), started))
+
+    def _finish(self, batch: list[Job], outcome: Outcome, started: float) -> None:
+        self._running -= 1
+        _deliver(batch, outcome, started)
+        self._plan_turn()
+
+    def _compute(self, batch: list[Job]) -> Outcome:
+        """Runs the jobs as one. If that fails each is run singly, so that a bad one fails alone."""
+        started = perf_counter()
+        try:
+            return _split(self._session.run(_joined(batch), batch[0].fetches), batch)
+        except Exception as error:
+            return [error] if len(batch) == 1 else [self._compute([job])[0] for job in batch]
+        finally:
+            self._cost.learn(_size(batch), sum(job.rows for job in batch), perf_counter() - started)
+
+
+Outcome = list[Sequence[Array] | Exception]
+
+
+class Cost:
+    """What runs cost, by the size of their inputs in powers of two: a moving average in seconds."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, float] = {}
+        self.seconds_per_row = 0.0
+
+    def learn(self, size: int, rows: int, seconds: float) -> None:
+        self.seconds_per_row += 0.1 * (seconds / max(rows, 1) - self.seconds_per_row)
+        known = self._seconds.get(size.bit_length(), seconds)
+        self._seconds[size.bit_length()] = 0.9 * known + 0.1 * seconds
+
+    def seconds_for(self, size: int) -> float:
+        """The estimate; a size never seen counts as slow, so that its first run is in a thread."""
+        return self._seconds.get(size.bit_length(), UNKNOWN_S)
+
+
+def _row_type(array: Array) -> tuple[object, ...]:
+    return (array.dtype, *array.shape[1:])
+
+
+def _joined(batch: list[Job]) -> Feeds:
+    if len(batch) == 1:
+        return batch[0].feeds
+    return {name: np.concatenate([job.feeds[name] for job in batch]) for name in batch[0].feeds}
+
+
+def _size(batch: list[Job]) -> int:
+    return sum(array.size for job in batch for array in job.feeds.values())
+
+
+def _split(arrays: list[Array], batch: list[Job]) -> Outcome:
+    if len(batch) == 1:
+        return [arrays]
+    ends = np.cumsum([job.rows for job in batch]).tolist()
+    if any(array.ndim == 0 or len(array) != ends[-1] for array in arrays):
+        raise ValueError("The model does not answer row by row, though its metadata says so.")
+    return [[array[end - job.rows : end] for array in arrays] for job, end in zip(batch, ends, strict=True)]
+
+
+def _deliver(batch: list[Job], outcome: Outcome, started: float) -> None:
+    compute_s = perf_counter() - started
+    for job, found in zip(batch, outcome, strict=True):
+        if job.future.done():
+            continue
+        if isinstance(found, Exception):
+            job.future.set_exception(found)
+        else:
+            job.future.set_result(Result(found, started - job.arrived, compute_s))

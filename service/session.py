@@ -1,0 +1,188 @@
+"""The only module that imports onnxruntime: one loaded graph on one provider, its exceptions turned into ours."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Since 1.29 the Linux builds of onnxruntime upload telemetry unless this is set before the library is loaded.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from service.errors import Internal, ModelError, Unfit
+from service.tensors import BY_ONNX, Array, TensorSpec
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+# All that onnxruntime raises, none of them under a common base; a test compares this list with the library's own.
+ORT_ERRORS = (
+    ort_errors.DeviceReset,
+    ort_errors.EPFail,
+    ort_errors.EngineError,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.ModelLoadCanceled,
+    ort_errors.ModelLoaded,
+    ort_errors.ModelRequiresCompilation,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotFound,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+OURS = re.compile(r"alloc|CUDA|CUBLAS|CUDNN|out of memory", re.IGNORECASE)  # a machine's fault, never the request's
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How sessions are made: `providers` is auto, cpu or cuda; `intra_op_threads` is the size of a session's pool."""
+
+    providers: str = "cpu"
+    intra_op_threads: int = 1
+
+
+class NotCarriedModel(ModelError):
+    """The graph runs, but has an input or output (a sequence, a map) that no tensor protocol can carry."""
+
+
+class Session:
+    """A graph, ready to run. `inputs`, `outputs` and `parameters` (the initializers a caller may override) come from
+    the graph itself; `provider` is the one really in use."""
+
+    def __init__(self, path: Path, runtime: Runtime) -> None:
+        self._session = _open(path, runtime)
+        self.provider: str = self._session.get_providers()[0]
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.inputs = _specs(self._session.get_inputs(), self.metadata)
+        self.outputs = _specs(self._session.get_outputs(), self.metadata)
+        self.parameters = tuple(
+            TensorSpec(spec.name, spec.datatype, None)
+            for spec in _specs(self._session.get_overridable_initializers(), self.metadata)
+        )
+        self._datatypes = {spec.name: spec.datatype for spec in (*self.inputs, *self.outputs, *self.parameters)}
+        self._options = ort.RunOptions()
+        self._options.only_execute_path_to_fetches = True
+
+    def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
+        """Computes `fetches`, and only what they need. Thread-safe. The arrays must fit the signature already.
+
+        Raises Unfit where the graph refuses the values (an index out of range, say), Internal where the machine fails.
+        """
+        try:
+            if self._has_bfloat16(feeds, fetches):
+                return self._run_values(feeds, fetches)
+            return self._session.run(fetches, feeds, self._options)  # type: ignore[no-any-return]
+        except ORT_ERRORS as error:
+            if OURS.search(str(error)):
+                raise Internal from error
+            raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
+
+    def _has_bfloat16(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> bool:
+        return any(self._datatypes[name].name == "BF16" for name in (*feeds, *fetches))
+
+    def _run_values(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
+        """The way round NumPy's lack of a bfloat16: values that carry onnxruntime's own type."""
+        values = {name: self._value(array) for name, array in feeds.items()}
+        results = self._session.run_with_ort_values(fetches, values, self._options)
+        return [self._array(name, value) for name, value in zip(fetches, results, strict=True)]
+
+    @staticmethod
+    def _value(array: Array) -> Any:
+        if array.dtype == BY_ONNX["tensor(bfloat16)"].dtype:
+            return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), 16)
+        return ort.OrtValue.ortvalue_from_numpy(array)
+
+    def _array(self, name: str, value: Any) -> Array:
+        datatype = self._datatypes[name]
+        if datatype.name != "BF16":
+            return value.numpy()  # type: ignore[no-any-return]
+        raw = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
+        return np.frombuffer(raw, datatype.dtype).reshape(value.shape())
+
+
+def usable_provider(providers: str) -> str:
+    """The provider that `--providers` comes to on this machine, as far as the build of onnxruntime can tell.
+
+    Raises ModelError when CUDA was demanded and this build has none."""
+    compiled_in = CUDA in ort.get_available_providers()
+    if providers == "cuda" and not compiled_in:
+        raise ModelError(
+            "`--providers cuda` needs onnxruntime-gpu, and the onnxruntime installed here was built without CUDA"
+            " (use the CUDA image, or `--providers auto`)."
+        )
+    return CUDA if compiled_in and providers != "cpu" else CPU
+
+
+def version() -> str:
+    """The version of onnxruntime."""
+    return str(ort.__version__)
+
+
+def redact(message: str) -> str:
+    """onnxruntime's message as one line without paths of this machine or places in its source."""
+    message = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", message)
+    message = re.sub(r"Load model from .*? failed:", "", message)
+    message = re.sub(r"\S*/\S+\.(?:cc|h|cpp|cu):\d+ .*?\)\s+(?=[A-Z])", "", message)
+    message = re.sub(r"(?:/[^\s/:'\"]+){2,}", "the file", message)
+    return " ".join(message.split())[:500]
+
+
+def _open(path: Path, runtime: Runtime) -> Any:
+    provider = usable_provider(runtime.providers)
+    try:
+        session = ort.InferenceSession(
+            str(path), _options(runtime), providers=[provider, CPU][: 1 if provider == CPU else 2]
+        )
+    except ORT_ERRORS as error:
+        raise ModelError(_plain(redact(str(error)))) from error
+    session.disable_fallback()
+    if runtime.providers == "cuda" and session.get_providers()[0] != CUDA:
+        raise ModelError("`--providers cuda`: CUDA did not start on this machine (driver or device missing?).")
+    return session
+
+
+def _options(runtime: Runtime) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # its warnings about overridable initializers would fill the log
+    options.intra_op_num_threads = runtime.intra_op_threads
+    options.inter_op_num_threads = 1
+    # A spinning pool burns the quota of a container between two requests.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return options
+
+
+def _plain(message: str) -> str:
+    """The two refusals that users meet most, said plainly."""
+    if found := re.search(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)", message):
+        return f"it has IR version {found[1]}; {_limit(found[2])}"
+    if found := re.search(r"Opset (\d+) is under development.*?till opset (\d+)", message):
+        return f"it has opset {found[1]}; {_limit(found[2])}"
+    return message
+
+
+def _limit(highest: str) -> str:
+    return f"onnxruntime {version()} reads up to {highest}. Export it again with an older one."
+
+
+def _specs(arguments: Sequence[Any], metadata: Mapping[str, str]) -> tuple[TensorSpec, ...]:
+    return tuple(_spec(argument, metadata.get("task") == "activation") for argument in arguments)
+
+
+def _spec(argument: Any, any_shape: bool) -> TensorSpec:
+    datatype = BY_ONNX.get(argument.type)
+    if datatype is None:
+        raise NotCarriedModel(f"`{argument.name}` is a {argument.type}, which no tensor protocol can carry.")
+    # onnxruntime says [] both for a scalar and for a tensor of which not even the rank is declared.
+    return TensorSpec(argument.name, datatype, None if any_shape else tuple(argument.shape))

@@ -1,0 +1,111 @@
+"""Several workers on one socket: starts them, starts another where one died, stops them together."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import FrameType
+
+from service import logs
+from service.errors import ModelError
+from service.metrics import SHARED_FOLDER
+from service.server import serve
+from service.settings import Settings
+
+log = logging.getLogger("actserve.supervisor")
+
+START_FAILED = 3
+POLL_S = 0.5
+SHORT_LIFE_S = 5.0  # a worker that dies sooner is not started again at once
+
+
+class Supervisor:
+    """Keeps `settings.worker_count` workers alive until a signal comes."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._workers: dict[SpawnProcess, float] = {}
+        self._signal: int | None = None
+        self._failed = False
+
+    def run(self) -> int:
+        """The exit status: 0 after a signal, 3 when a worker could not start at all."""
+        logs.configure(self._settings.log_format, self._settings.log_level)
+        folder = Path(tempfile.mkdtemp(prefix="actserve-metrics-"))
+        os.environ[SHARED_FOLDER] = str(folder)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        try:
+            for index in range(self._settings.worker_count):
+                self._start(announce=index == 0)
+            while self._signal is None and not self._failed:
+                self._replace_dead(folder)
+            self._stop()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return START_FAILED if self._failed else 0
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+        for worker in self._workers:
+            if worker.pid is not None and worker.is_alive():
+                os.kill(worker.pid, number)
+
+    def _start(self, *, announce: bool = False) -> None:
+        context = multiprocessing.get_context("spawn")
+        worker = context.Process(target=_work, args=(self._settings, self._listener, announce), name="actserve-worker")
+        worker.start()
+        self._workers[worker] = time.monotonic()
+
+    def _replace_dead(self, folder: Path) -> None:
+        wait([worker.sentinel for worker in self._workers], timeout=POLL_S)
+        for worker, started in list(self._workers.items()):
+            if worker.is_alive() or self._signal is not None:
+                continue
+            del self._workers[worker]
+            _forget_gauges(folder, worker.pid)
+            if worker.exitcode == START_FAILED:
+                self._failed = True
+                return
+            log.error("worker %s died (exit status %s); starting another", worker.pid, worker.exitcode)
+            if time.monotonic() - started < SHORT_LIFE_S:
+                time.sleep(1)
+            self._start()
+
+    def _stop(self) -> None:
+        """Waits for the workers, which drain by themselves, and ends those that take longer than they may."""
+        if self._failed:
+            self._on_signal(signal.SIGTERM, None)
+        deadline = time.monotonic() + self._settings.drain_timeout_s * 1.5 + 5
+        for worker in self._workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+            if worker.is_alive():
+                log.error("worker %s did not stop in time; killing it", worker.pid)
+                worker.kill()
+                worker.join()
+
+
+def _work(settings: Settings, listener: socket.socket, announce: bool) -> None:
+    """A worker's whole life."""
+    try:
+        serve(settings, listener, announce=announce)
+    except ModelError as error:
+        print(f"actserve: {error}", file=sys.stderr)
+        sys.exit(START_FAILED)
+
+
+def _forget_gauges(folder: Path, pid: int | None) -> None:
+    """Takes a dead worker's gauges out of the sums; its counters stay."""
+    for file in folder.glob(f"gauge_live*_{pid}.db"):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+"""Datatypes and tensor specifications: the one table that joins Open Inference Protocol, NumPy and ONNX names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Datatype:
+    """One element type. `name` is the Open Inference Protocol's; `onnx` is onnxruntime's, as in `tensor(float)`."""
+
+    name: str
+    dtype: np.dtype[Any]
+    onnx: str
+    onnx_code: int  # TensorProto.DataType, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+
+    @property
+    def is_float(self) -> bool:
+        return self.name in FLOATS
+
+    @property
+    def is_integer(self) -> bool:
+        return self.dtype.kind in "iu"
+
+
+FLOATS = ("FP16", "BF16", "FP32", "FP64")
+
+DATATYPES: tuple[Datatype, ...] = (
+    Datatype("BOOL", np.dtype(np.bool_), "bool", 9),
+    Datatype("UINT8", np.dtype(np.uint8), "uint8", 2),
+    Datatype("UINT16", np.dtype(np.uint16), "uint16", 4),
+    Datatype("UINT32", np.dtype(np.uint32), "uint32", 12),
+    Datatype("UINT64", np.dtype(np.uint64), "uint64", 13),
+    Datatype("INT8", np.dtype(np.int8), "int8", 3),
+    Datatype("INT16", np.dtype(np.int16), "int16", 5),
+    Datatype("INT32", np.dtype(np.int32), "int32", 6),
+    Datatype("INT64", np.dtype(np.int64), "int64", 7),
+    Datatype("FP16", np.dtype(np.float16), "float16", 10),
+    Datatype("BF16", np.dtype(ml_dtypes.bfloat16), "bfloat16", 16),
+    Datatype("FP32", np.dtype(np.float32), "float", 1),
+    Datatype("FP64", np.dtype(np.float64), "double", 11),
+    Datatype("BYTES", np.dtype(np.object_), "string", 8),
+)
+BY_NAME = {datatype.name: datatype for datatype in DATATYPES}
+BY_ONNX = {f"tensor({datatype.onnx})": datatype for datatype in DATATYPES}
+BY_DTYPE = {datatype.dtype: datatype for datatype in DATATYPES}
+
+Dimension = int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A name, a datatype and a shape. A dimension is a size, the name of a symbol, or None where nothing is known;
+    the whole shape is None where not even the rank is known."""
+
+    name: str
+    datatype: Datatype
+    shape: tuple[Dimension, ...] | None
+
+    @property
+    def has_rows(self) -> bool:
+        """True when the first dimension is free, so that it counts rows."""
+        return self.shape is not None and len(self.shape) > 0 and not isinstance(self.shape[0], int)
+
+    @property
+    def fixed_shape(self) -> tuple[int, ...] | None:
+        """The shape where every dimension is a fixed size, else None."""
+        return _fixed(self.shape)
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        """The shape of one row where every dimension after the first is a fixed size, else None."""
+        return _fixed(self.shape[1:]) if self.shape is not None and self.has_rows else None
+
+    def as_dict(self) -> dict[str, object]:
+        """Open Inference Protocol metadata: -1 for a free dimension, plus the names of those that have one."""
+        if self.shape is None:
+            return {"name": self.name, "datatype": self.datatype.name, "shape": None}
+        sizes = [size if isinstance(size, int) else -1 for size in self.shape]
+        names = [size if isinstance(size, str) else None for size in self.shape]
+        described: dict[str, object] = {"name": self.name, "datatype": self.datatype.name, "shape": sizes}
+        return described | ({"dimensions": names} if any(names) else {})
+
+
+def _fixed(shape: tuple[Dimension, ...] | None) -> tuple[int, ...] | None:
+    sizes = tuple(size for size in shape or () if isinstance(size, int))
+    return sizes if shape is not None and len(sizes) == len(shape) else None
+
+
+def describe(shape: tuple[Dimension, ...] | None) -> str:
+    """A shape in words for messages: `[batch, 784]`."""
+    if shape is None:
+        return "any shape"
+    return "[" + ", ".join("any" if size is None else str(size) for size in shape) + "]"
+
+
+def datatype_name(dtype: np.dtype[Any]) -> str:
+    """The protocol's name of a NumPy type, or NumPy's own where the protocol has none."""
+    known = BY_DTYPE.get(dtype)
+    return known.name if known else str(dtype)

@@ -33,12 +33,18 @@ def decode(model: Model, media_type: str, body: bytes) -> tuple[Feeds, bool]:
         return _from_json(model, body)
     (spec,) = model.inputs
     if media_type == media.NPY:
-        return {spec.name: _fitted(npy.read(body), spec)}, False
+        return fitted(model, npy.read(body)), False
     if media_type == media.RAW:
         return {spec.name: raw.read(body, spec)}, False
     if model.metadata.image is None:
         raise UnsupportedMedia(f"Model `{model.name}` takes no pictures.")
     return {spec.name: image.read(body, media_type, model.metadata.image, spec)}, False
+
+
+def fitted(model: Model, rows: Array) -> Feeds:
+    """Rows for a model with one input, in the shape it wants them."""
+    (spec,) = model.inputs
+    return {spec.name: _fitted(rows, spec)}
 
 
 def _from_json(model: Model, body: bytes) -> tuple[Feeds, bool]:

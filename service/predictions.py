@@ -58,10 +58,11 @@ def encode(model: Model, arrays: Sequence[Array], rows: int, wanted: str, form: 
         return Response(npy.write(arrays[0]), media.NPY)
     if wanted == media.RAW:
         return Response(raw.write(arrays[0]), media.RAW)
-    return answer_json({"model": model.name, "version": model.version} | _content(model, arrays, rows, form, columnar))
+    return answer_json({"model": model.name, "version": model.version} | content(model, arrays, rows, form, columnar))
 
 
-def _content(model: Model, arrays: Sequence[Array], rows: int, form: Form, columnar: bool) -> dict[str, Any]:
+def content(model: Model, arrays: Sequence[Array], rows: int, form: Form, columnar: bool) -> dict[str, Any]:
+    """The answer's one member besides the model: `predictions` by row, or `outputs` in columns."""
     if model.metadata.is_classifier and arrays[0].ndim == 2:
         return {"predictions": _classes(model.metadata, arrays[0], form)}
     names = fetches(model)

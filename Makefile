@@ -1,0 +1,63 @@
+# `make serve` and `make test` need nothing but Python 3.11 with venv; each makes its own environment.
+
+PYTHON ?= python3
+PORT ?= 8000
+
+RUN := .venv-serve
+DEV := .venv
+
+.PHONY: help serve test check lint train activations vendor clean
+
+help:
+	@echo "make serve        start the server with the shipped models (PORT=8000)"
+	@echo "make test         everything CI checks: style, types, contracts, tests, coverage"
+	@echo "make train        train the shipped networks again, from the real data sets"
+	@echo "make activations  write the activations' graphs again"
+	@echo "make vendor       fetch the files of the API page again"
+
+serve: $(RUN)/ready
+	@$(RUN)/bin/actserve serve --port $(PORT)
+
+$(RUN)/ready: pyproject.toml constraints.txt
+	@echo "==> making an environment in $(RUN) (onnxruntime and FastAPI, no torch; about 20 s)"
+	@$(PYTHON) -m venv $(RUN) || { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(RUN)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu]'
+	@touch $@
+
+$(DEV)/ready: pyproject.toml constraints.txt
+	@echo "==> making an environment in $(DEV) (torch for the CPU included; 1 to 3 minutes)"
+	@$(PYTHON) -m venv $(DEV) || { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(DEV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt 'torch==2.13.0'
+	@$(DEV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,dev]'
+	@touch $@
+
+lint: $(DEV)/ready
+	@echo "==> style, types, import contracts"
+	@$(DEV)/bin/ruff check .
+	@$(DEV)/bin/ruff format --check .
+	@$(DEV)/bin/mypy
+	@$(DEV)/bin/lint-imports
+
+test: lint
+	@echo "==> tests"
+	@$(DEV)/bin/python -m coverage erase
+	@$(DEV)/bin/python -m coverage run -m pytest
+	@$(DEV)/bin/python -m coverage combine --quiet
+	@$(DEV)/bin/python -m coverage report --skip-covered --fail-under=95
+
+train: $(DEV)/ready
+	@$(DEV)/bin/python -m models.train
+
+activations: $(DEV)/ready
+	@$(DEV)/bin/python -m models.activations
+
+vendor:
+	@echo "==> fetching swagger-ui-dist 5.35.0 from npm"
+	@rm -rf build/vendor && mkdir -p build/vendor
+	@cd build/vendor && npm pack --silent swagger-ui-dist@5.35.0 >/dev/null && tar xzf swagger-ui-dist-5.35.0.tgz
+	@grep -v sourceMappingURL build/vendor/package/swagger-ui.css > service/assets/swagger-ui.css
+	@sed 's|//# sourceMappingURL=.*||' build/vendor/package/swagger-ui-bundle.js > service/assets/swagger-ui-bundle.js
+	@cp build/vendor/package/LICENSE service/assets/swagger-ui.LICENSE.txt
+
+clean:
+	rm -rf build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

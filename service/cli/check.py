@@ -1,0 +1,94 @@
+"""`actserve check FILE.onnx`: whether and how a model would be served."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import onnx
+
+from service.cli.files import Failing
+from service.cli.models import signature
+from service.codecs import json
+from service.errors import ModelError, ServiceError
+from service.model import Model
+from service.routes.models import example
+from service.session import Runtime
+from service.tensors import Array, TensorSpec
+
+ROWS = (1, 2, 3, 8, 64)
+SHOWN = 400
+
+
+@click.command("check", cls=Failing)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def command(file: Path) -> None:
+    """Say whether FILE would be served, its inputs, outputs and types, and an example request.
+
+    Exit status 1 when it would not be."""
+    click.echo(f"{file.name}: {_versions(file)}")
+    try:
+        model = Model(file.stem, "1", file, Runtime("cpu"))
+        feeds = model.example()
+        outputs = model.session.run(feeds, model.output_names)
+    except (ModelError, ServiceError) as error:
+        click.echo(f"  not served: {error}")
+        sys.exit(1)
+    click.echo(f"  served as    {signature(model)}")
+    for name, array in zip(model.output_names, outputs, strict=True):
+        click.echo(f"  one run gave {name} {list(array.shape)}")
+    click.echo(f"  joining      {_joining(model)}")
+    body = json.dumps(example(model)).decode()
+    click.echo(f"  try          curl -s http://127.0.0.1:8000/predict/{model.name} --json '{_short(body)}'")
+
+
+def _versions(file: Path) -> str:
+    try:
+        loaded = onnx.load(str(file), load_external_data=False)
+    except Exception as error:
+        raise ModelError("it is not an ONNX file.") from error
+    opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in loaded.opset_import)
+    return f"IR version {loaded.ir_version}, opset {opsets}, {len(loaded.graph.node)} nodes"
+
+
+def _joining(model: Model) -> str:
+    if model.metadata.joinable:
+        return "on: the model says that its rows do not touch each other"
+    if not model.inputs or any(not spec.has_rows or spec.row_shape is None for spec in model.inputs):
+        return "off: its inputs have no rows of a fixed shape"
+    try:
+        equal = all(_rows_are_independent(model, rows) for rows in ROWS)
+    except ServiceError as error:
+        return f"off: random rows could not be run ({error})"
+    if equal:
+        return 'off; joined and single runs of random rows are equal to the bit: add `batching = "rows"` to model.toml'
+    return "off: joined and single runs of random rows differ"
+
+
+def _rows_are_independent(model: Model, rows: int) -> bool:
+    feeds = {spec.name: _random(spec, rows) for spec in model.inputs}
+    joined = model.session.run(feeds, model.output_names)
+    singles = [
+        model.session.run({name: array[row : row + 1] for name, array in feeds.items()}, model.output_names)
+        for row in range(rows)
+    ]
+    return all(
+        array.ndim > 0 and array.tobytes() == np.concatenate(parts).tobytes()
+        for array, parts in zip(joined, zip(*singles, strict=True), strict=True)
+    )
+
+
+def _random(spec: TensorSpec, rows: int) -> Array:
+    generator = np.random.default_rng(rows)
+    shape = (rows, *(spec.row_shape or ()))
+    if spec.datatype.name == "BYTES":
+        return np.full(shape, "a", np.object_)
+    if spec.datatype.is_float:
+        return generator.standard_normal(shape).astype(spec.datatype.dtype)
+    return generator.integers(0, 2, shape).astype(spec.datatype.dtype)
+
+
+def _short(body: str) -> str:
+    return body if len(body) <= SHOWN else f"{body[:SHOWN]}…"

@@ -45,7 +45,7 @@ class Body:
     """A request's body, refused as soon as it is known to be too long."""
 
     def __init__(self, receive: Receive, headers: dict[str, str], limit: int) -> None:
-        self.is_read = False
+        self.is_read = not {"content-length", "transfer-encoding"} & headers.keys()
         self._receive = receive
         self._headers = headers
         self._limit = limit

@@ -43,10 +43,8 @@ def configure(log_format: str, log_level: str) -> None:
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(log_level.upper())
-    # uvicorn's own lines about starting and connections say nothing that ours do not.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    root.setLevel(logging.WARNING)  # what libraries tell below that says nothing that ours do not
+    logging.getLogger("actserve").setLevel(log_level.upper())
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.exchange import STAGES, Timings
@@ -15,6 +15,9 @@ SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 STAGE_SECONDS = (0.00001, 0.000025, 0.00005, *SECONDS)
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it is imported
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+disable_created_metrics()  # a second series for each counter, which nobody reads
 
 
 class Metrics:

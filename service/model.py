@@ -47,7 +47,7 @@ class Model:
         if datatype.name not in self._variants:
             path = self._path.with_name(VARIANTS.get(datatype.name, ""))
             if datatype.name not in VARIANTS or not path.is_file():
-                raise Unfit.at("datatype", f"one of {self.datatypes}", datatype.name)
+                raise Unfit.at("datatype", f"one of {', '.join(self.datatypes)}", datatype.name)
             self._variants[datatype.name] = Session(path, self._runtime)
         return self._variants[datatype.name]
 

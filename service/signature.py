@@ -22,8 +22,10 @@ def check(arrays: Mapping[str, Array], specs: Sequence[TensorSpec]) -> None:
     for spec in specs:
         if spec.name not in arrays:
             wrong.append(Detail(spec.name, _wanted(spec), "nothing"))
-        elif not _fits(arrays[spec.name], spec, symbols):
-            wrong.append(Detail(spec.name, _wanted(spec, symbols), _given(arrays[spec.name])))
+            continue
+        bound = dict(symbols)  # by the tensors before this one
+        if not _fits(arrays[spec.name], spec, symbols):
+            wrong.append(Detail(spec.name, _wanted(spec, bound), _given(arrays[spec.name])))
     if wrong:
         raise Unfit(_sentence(wrong), *wrong)
 

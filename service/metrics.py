@@ -17,7 +17,7 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-disable_created_metrics()  # a second series for each counter, which nobody reads
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody reads
 
 
 class Metrics:

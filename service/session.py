@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from service import graph
 from service.errors import Internal, ModelError, Unfit
 from service.tensors import BY_ONNX, Array, TensorSpec
 
@@ -64,12 +65,12 @@ class Session:
         self._session = _open(path, runtime)
         self.provider: str = self._session.get_providers()[0]
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.inputs = _specs(self._session.get_inputs(), self.metadata)
-        self.outputs = _specs(self._session.get_outputs(), self.metadata)
-        self.parameters = tuple(
-            TensorSpec(spec.name, spec.datatype, None)
-            for spec in _specs(self._session.get_overridable_initializers(), self.metadata)
-        )
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        unshaped = self._unshaped(path, (*inputs, *outputs))
+        self.inputs = tuple(_spec(argument, unshaped) for argument in inputs)
+        self.outputs = tuple(_spec(argument, unshaped) for argument in outputs)
+        overridable = self._session.get_overridable_initializers()
+        self.parameters = tuple(_spec(argument, {argument.name}) for argument in overridable)
         self._datatypes = {spec.name: spec.datatype for spec in (*self.inputs, *self.outputs, *self.parameters)}
         self._options = ort.RunOptions()
         self._options.only_execute_path_to_fetches = True
@@ -87,6 +88,15 @@ class Session:
             if OURS.search(str(error)):
                 raise Internal from error
             raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
+
+    def _unshaped(self, path: Path, arguments: Sequence[Any]) -> set[str]:
+        """onnxruntime says [] both for a scalar and for a tensor of which not even the rank is declared.
+
+        An activation takes any shape; for another graph the file itself is asked."""
+        doubtful = {argument.name for argument in arguments if not argument.shape}
+        if not doubtful or self.metadata.get("task") == "activation":
+            return doubtful
+        return graph.unshaped(path)
 
     def _has_bfloat16(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> bool:
         return any(self._datatypes[name].name == "BF16" for name in (*feeds, *fetches))
@@ -176,13 +186,8 @@ def _limit(highest: str) -> str:
     return f"onnxruntime {version()} reads up to {highest}. Export it again with an older one."
 
 
-def _specs(arguments: Sequence[Any], metadata: Mapping[str, str]) -> tuple[TensorSpec, ...]:
-    return tuple(_spec(argument, metadata.get("task") == "activation") for argument in arguments)
-
-
-def _spec(argument: Any, any_shape: bool) -> TensorSpec:
+def _spec(argument: Any, unshaped: Container[str]) -> TensorSpec:
     datatype = BY_ONNX.get(argument.type)
     if datatype is None:
         raise NotCarriedModel(f"`{argument.name}` is a {argument.type}, which no tensor protocol can carry.")
-    # onnxruntime says [] both for a scalar and for a tensor of which not even the rank is declared.
-    return TensorSpec(argument.name, datatype, None if any_shape else tuple(argument.shape))
+    return TensorSpec(argument.name, datatype, None if argument.name in unshaped else tuple(argument.shape))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 import numpy as np
-import onnx
 
+from service import graph
 from service.cli.files import Failing
 from service.cli.models import signature
 from service.codecs import json
@@ -28,9 +28,9 @@ def command(file: Path) -> None:
     """Say whether FILE would be served, its inputs, outputs and types, and an example request.
 
     Exit status 1 when it would not be."""
-    click.echo(f"{file.name}: {_versions(file)}")
+    click.echo(f"{file.name}: {graph.versions(file)}")
     try:
-        model = Model(file.stem, "1", file, Runtime("cpu"))
+        model = Model(_name(file), "1", file, Runtime("cpu"))
         feeds = model.example()
         outputs = model.session.run(feeds, model.output_names)
     except (ModelError, ServiceError) as error:
@@ -44,13 +44,12 @@ def command(file: Path) -> None:
     click.echo(f"  try          curl -s http://127.0.0.1:8000/predict/{model.name} --json '{_short(body)}'")
 
 
-def _versions(file: Path) -> str:
-    try:
-        loaded = onnx.load(str(file), load_external_data=False)
-    except Exception as error:
-        raise ModelError("it is not an ONNX file.") from error
-    opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in loaded.opset_import)
-    return f"IR version {loaded.ir_version}, opset {opsets}, {len(loaded.graph.node)} nodes"
+def _name(file: Path) -> str:
+    """The name a repository would give it: that of its folder for `<name>/<version>/model.onnx`."""
+    if file.name != "model.onnx":
+        return file.stem
+    folder = file.resolve().parent
+    return folder.parent.name if folder.name.isdecimal() else folder.name
 
 
 def _joining(model: Model) -> str:

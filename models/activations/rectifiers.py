@@ -1,0 +1,75 @@
+"""Piecewise linear activations. Each value stands with its slope, dy/dx; at a kink the slope is torch's."""
+
+from __future__ import annotations
+
+from models.activations.axis import all_within, joined, reshaped, shape, shortened
+from models.activations.elementary import FLOAT, INT64, above, below, step, wide
+from models.activations.graph import Tensor, when
+
+
+def relu(x: Tensor) -> Tensor:
+    """max(x, 0)"""
+    return above(x)
+
+
+def relu_slope(x: Tensor) -> Tensor:
+    """1 for x > 0, else 0"""
+    return step(x)
+
+
+def leaky(x: Tensor, slope: Tensor, usual: float) -> Tensor:
+    """x for x > 0, else slope·x. onnxruntime has this in one pass for a slope known beforehand: the usual one."""
+    if x.dtype != FLOAT:
+        return above(x) + slope * below(x)
+    return when(all_within(slope, usual, usual), lambda: x.op("LeakyRelu", alpha=usual), lambda: above(x) + slope * below(x))
+
+
+def leaky_slope(x: Tensor, slope: Tensor) -> Tensor:
+    """1 for x > 0, else slope"""
+    positive = step(x)
+    return positive + slope * (1 - positive)
+
+
+def leaky_relu(x: Tensor, negative_slope: Tensor) -> Tensor:
+    """x for x > 0, else negative_slope·x"""
+    return leaky(x, negative_slope, usual=0.01)
+
+
+def leaky_relu_slope(x: Tensor, negative_slope: Tensor) -> Tensor:
+    return leaky_slope(x, negative_slope)
+
+
+def prelu(x: Tensor, weight: Tensor) -> Tensor:
+    """x for x > 0, else weight·x, with one weight or one per channel (axis 1)"""
+    return leaky(x, per_channel(weight, x), usual=0.25)
+
+
+def prelu_slope(x: Tensor, weight: Tensor) -> Tensor:
+    return leaky_slope(x, per_channel(weight, x))
+
+
+def prelu_weight_gradient(x: Tensor, grad_output: Tensor, weight: Tensor) -> Tensor:
+    """The sum of min(x, 0)·grad_output over all that shares a weight, in FP64, in the shape of `weight`"""
+    terms = wide(below(x)) * wide(grad_output)
+    sums = by_channel(terms, weight).op("ReduceSum", terms.graph.constant([0, 2], INT64))
+    return reshaped(sums, shape(weight)).cast(weight.dtype)
+
+
+def per_channel(weight: Tensor, x: Tensor) -> Tensor:
+    """weight as [C, 1, 1, …], one axis fewer than x has, so that it is spread along axis 1"""
+    rank = shape(shape(x))
+    ones = rank.graph.constant(1, INT64).op("Expand", rank)
+    return reshaped(weight, shortened(joined(count(weight), ones), rank - 1))
+
+
+def by_channel(x: Tensor, weight: Tensor) -> Tensor:
+    """x as [before, C, after], C the number of weights"""
+    after = shape(x).op("Slice", [2], [2**31]).op("ReduceProd")
+    channels = count(weight)
+    before = count(x) / (channels * after).op("Max", [1])
+    return reshaped(x, joined(before, channels, after))
+
+
+def count(x: Tensor) -> Tensor:
+    """How many elements x has, as a list of one"""
+    return reshaped(x.op("Size", dtype=INT64), x.graph.constant([1], INT64))

@@ -91,4 +91,5 @@ def _run(command: list[str], cwd: Path) -> None:
     except FileNotFoundError as error:
         raise DataError(f"`{command[0]}` is needed to fetch the data and was not found.") from error
     except subprocess.CalledProcessError as error:
-        raise DataError(f"`{' '.join(command)}` failed: {error.stderr.strip()}") from error
+        reasons = [line for line in error.stderr.splitlines() if line.startswith(("E: ", "ERROR: "))]
+        raise DataError(f"`{' '.join(command)}` failed. {' '.join(reasons) or error.stderr}") from error

@@ -1,0 +1,42 @@
+"""`python -m models.evaluate`: measures the shipped files on the test sets and writes the model card's figures."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from models import card, pictures
+from models.data import LOADERS
+from models.measurement import Measurement, measure
+from models.recipe import find
+
+REPOSITORY: Final = Path(__file__).parent / "repository"
+DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
+
+
+def measurements(repository: Path) -> Iterator[Measurement]:
+    """Measures every trained network in the repository on its own test set; the activations there are passed over."""
+    for path in sorted(repository.glob("*/1/model.onnx")):
+        model = path.parts[-3]
+        try:
+            recipe, _ = find(model)
+        except ValueError:
+            continue
+        yield measure(model, path, LOADERS[recipe.data]().test)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m models.evaluate", description=__doc__)
+    parser.add_argument("--repository", type=Path, default=REPOSITORY)
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of models.md and images/")
+    options = parser.parse_args(arguments)
+    measured = list(measurements(options.repository))
+    for each in measured:
+        print(f"{each.model}: accuracy {each.accuracy:.4f}, calibration error {each.reliability.error:.4f}")
+        pictures.draw(each, options.docs / "images")
+    card.update(options.docs / "models.md", measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +24,7 @@ from service.front import Front
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.repository import Repository
-from service.routes import activate, health, models, pages, predict
+from service.routes import activate, curve, health, models, pages, predict
 from service.scheduler import Scheduler
 from service.session import Runtime
 from service.settings import Settings
@@ -31,6 +32,25 @@ from service.settings import Settings
 DESCRIPTION = (
     'Inference for activation-backed models. Errors are `{"error": sentence, "details": [{path, expected, got}]}`.'
 )
+
+
+ERROR = {
+    "description": "An error, which always has this shape.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "error": {"type": "string"},
+                    "details": {
+                        "type": "array",
+                        "items": {"type": "object", "additionalProperties": {"type": "string"}},
+                    },
+                },
+            }
+        }
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +98,7 @@ def assemble(settings: Settings) -> Parts:
     for route in (
         *predict.routes(repository, engine),
         *activate.routes(repository, engine),
+        *curve.routes(repository, engine),
         *models.routes(repository),
         *health.routes(repository, scheduler, lifecycle, metrics),
         *pages.routes(repository, app.openapi),
@@ -99,10 +120,10 @@ class HandlerRoute(APIRoute):
             methods=[route.method],
             name=f"{route.method} {route.path}",
             summary=documentation.pop("summary", None),
-            description=route.handler.__doc__ or type(route.handler).__call__.__doc__ or "",
+            description=_description(route.handler),
             tags=documentation.pop("tags", None),
             include_in_schema=documentation.pop("is_documented", True),
-            openapi_extra=documentation | {"parameters": parameters},
+            openapi_extra=documentation | {"parameters": parameters, "responses": {"default": ERROR}},
         )
         self.app = endpoint
 
@@ -152,6 +173,10 @@ async def _preflight(request: Request) -> Response:
         ("Access-Control-Max-Age", "600"),
     )
     return Response(b"", status=204, headers=allowed)
+
+
+def _description(handler: Handler) -> str:
+    return inspect.getdoc(handler if inspect.isfunction(handler) else type(handler).__call__) or ""
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

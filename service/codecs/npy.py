@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import io
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -11,11 +13,15 @@ from typing import Any
 import numpy as np
 
 from service.errors import BadBody, Unfit
-from service.tensors import BY_DTYPE, BY_NAME, Array
+from service.tensors import BY_NAME, DATATYPES, Array
 
 MAX_HEADER_BYTES = 10_000  # NumPy's own limit: a longer one can exhaust ast.literal_eval
+MAX_RANK = 64  # NumPy's own limit
 RAW_PAIR = np.dtype("V2")
 BFLOAT16 = BY_NAME["BF16"].dtype
+CODES = ("V2", *(known.dtype.str[1:] for known in DATATYPES if known.dtype.kind not in "OV"))
+# The types taken, by how a header writes them. What else a header may say never reaches np.dtype.
+DTYPES = {order + code: np.dtype(order + code) for order in ("<", ">", "|", "=", "") for code in CODES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,8 @@ def read(body: bytes) -> Array:
 
 def header(body: bytes) -> Header:
     """The header of a `.npy` file from its first bytes (10,000 are always enough). Raises as `read`."""
-    start = _header_end(body)
-    return Header(*_header(body[:start]), start)
+    begin, end = _span(body)
+    return Header(*_header(body[begin:end]), end)
 
 
 def values(data: bytes, found: Header, shape: tuple[int, ...], start: int = 0) -> Array:
@@ -75,30 +81,42 @@ def _descr(dtype: np.dtype[Any]) -> str:
     return "<V2" if dtype == BFLOAT16 else np.lib.format.dtype_to_descr(dtype)  # type: ignore[return-value]
 
 
-def _header_end(body: bytes) -> int:
-    """Where the data begins. The length stands behind the magic string, in 2 bytes (version 1) or 4 (2 and 3)."""
+def _span(body: bytes) -> tuple[int, int]:
+    """Where the header's text begins and ends. Its length stands behind the magic string, in 2 bytes (version 1) or
+    4 (2 and 3)."""
     if body[:6] != b"\x93NUMPY" or len(body) < 12:
         raise BadBody("The body is not a .npy file.")
     width = {1: 2, 2: 4, 3: 4}.get(body[6])
     if width is None:
         raise BadBody(f"The .npy format version {body[6]} is not known.")
-    end = 8 + width + int.from_bytes(body[8 : 8 + width], "little")
+    begin = 8 + width
+    end = begin + int.from_bytes(body[8:begin], "little")
     if end > min(len(body), MAX_HEADER_BYTES):
         raise BadBody("The .npy header is longer than the body or than 10,000 bytes.")
-    return end
+    return begin, end
 
 
 @lru_cache(maxsize=256)  # clients send the same header again and again, and literal_eval costs more than the rest
-def _header(header: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
-    file = io.BytesIO(header)
-    version = np.lib.format.read_magic(file)
+def _header(text: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
+    """NumPy's own reader warns, guesses at Python 2 and raises half a dozen kinds of error on a hostile header."""
     try:
-        read_header = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(file, max_header_size=MAX_HEADER_BYTES)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        fields = ast.literal_eval(text.decode("latin-1").strip())
+        descr, fortran, shape = fields["descr"], fields["fortran_order"], fields["shape"]
+    except (ValueError, SyntaxError, TypeError, LookupError, MemoryError, RecursionError) as error:
         raise BadBody("The .npy header cannot be read.") from error
-    if any(size < 0 for size in shape):
-        raise BadBody("The .npy header has a negative dimension.")
-    if dtype != RAW_PAIR and (dtype.newbyteorder("=") not in BY_DTYPE or dtype.kind == "O"):
-        raise Unfit.at("body", "an array of booleans, integers or floats", f"the NumPy type {dtype.str}")
+    if not isinstance(fortran, bool) or not _is_shape(shape):
+        raise BadBody("The .npy header has a shape or an order that no array can have.")
+    dtype = DTYPES.get(descr) if isinstance(descr, str) else None
+    if dtype is None:
+        raise Unfit.at("body", "an array of booleans, integers or floats", f"the NumPy type {str(descr)[:60]}")
     return dtype, fortran, shape
+
+
+def _is_shape(shape: Any) -> bool:
+    """Sizes that NumPy can hold: it multiplies those that are not zero, in 64 bits."""
+    return (
+        isinstance(shape, tuple)
+        and len(shape) <= MAX_RANK
+        and all(type(size) is int and size >= 0 for size in shape)
+        and prod(size for size in shape if size) * 8 <= sys.maxsize
+    )

@@ -30,26 +30,41 @@ class Input:
 
 
 class Activate:
-    """Runs one output of an activation's graph: `y`, or `grad_x` for the gradient."""
+    """Runs the output `y` of an activation's graph."""
 
-    def __init__(self, repository: Repository, engine: Engine, output: str) -> None:
+    def __init__(self, repository: Repository, engine: Engine) -> None:
         self._repository = repository
         self._engine = engine
-        self._output = output
 
     async def __call__(self, request: Request) -> Response:
         """Applies one activation to the posted tensor."""
         model = self._repository.activation(request.path_parameters["name"])
         given = media.content_type(request.headers, (media.JSON, media.NPY))
         wanted = media.accepted(request.headers, (given, media.JSON if given == media.NPY else media.NPY))
-        found = await aside(len(request.body), self._decode, model, given, request)
-        request.timings.end("decode")
-        (y,) = await self._engine.infer(request, model, found.session, found.feeds | {"x": found.x}, (self._output,))
-        return await aside(y.nbytes, _encode, model, y, wanted)
-
-    def _decode(self, model: Model, given: str, request: Request) -> Input:
         query = activation.from_query(request.query())
-        return _from_json(model, request.body, query) if given == media.JSON else _from_npy(model, request.body, query)
+        output = self._output(model, query)
+        found = await aside(len(request.body), DECODERS[given], model, request.body, query)
+        request.timings.end("decode")
+        (array,) = await self._engine.infer(request, model, found.session, found.feeds | {"x": found.x}, (output,))
+        return await aside(array.nbytes, _encode, model, output, array, wanted)
+
+    def _output(self, model: Model, query: dict[str, Any]) -> str:
+        return "y"
+
+
+class Gradient(Activate):
+    """Runs `grad_x` or, with `?wrt=weight`, the gradient with respect to a parameter."""
+
+    async def __call__(self, request: Request) -> Response:
+        """The vector-Jacobian product with `grad_output`, as torch.autograd.grad gives; `wrt` names a parameter."""
+        return await super().__call__(request)
+
+    def _output(self, model: Model, query: dict[str, Any]) -> str:
+        found = [name.removeprefix("grad_") for name in model.output_names if name.startswith("grad_")]
+        wrt = query.pop("wrt", "x")
+        if wrt not in found:
+            raise Unfit.at("query.wrt", f"one of {', '.join(found)}", str(wrt)[:40])
+        return f"grad_{wrt}"
 
 
 def _from_json(model: Model, body: bytes, query: dict[str, Any]) -> Input:
@@ -83,6 +98,9 @@ def _from_npy(model: Model, body: bytes, query: dict[str, Any]) -> Input:
     return Input(session, x, feeds)
 
 
+DECODERS = {media.JSON: _from_json, media.NPY: _from_npy}
+
+
 def _given(document: json.Document, query: dict[str, Any]) -> dict[str, Any]:
     members = json.members(document.fields.get("parameters", {}))
     if members is None:
@@ -100,12 +118,12 @@ def _same_shape(grad_output: Array, shape: tuple[int, ...]) -> Array:
     return grad_output
 
 
-def _encode(model: Model, y: Array, wanted: str) -> Response:
+def _encode(model: Model, output: str, array: Array, wanted: str) -> Response:
     if wanted == media.NPY:
-        return Response(npy.write(y), media.NPY)
-    datatype = BY_DTYPE[y.dtype].name
-    content = {"activation": model.name, "datatype": datatype, "shape": list(y.shape), "tensor": json.fragment(y)}
-    return answer_json(content)
+        return Response(npy.write(array), media.NPY)
+    wrt = {} if output == "y" else {"wrt": output.removeprefix("grad_")}
+    shape = {"datatype": BY_DTYPE[array.dtype].name, "shape": list(array.shape)}
+    return answer_json({"activation": model.name} | wrt | shape | {"tensor": json.fragment(array)})
 
 
 def entry(model: Model) -> dict[str, Any]:
@@ -139,11 +157,11 @@ def _single(repository: Repository) -> Handler:
 def routes(repository: Repository, engine: Engine) -> list[Route]:
     """The verb, its gradient and the catalogue."""
     return [
-        Route("POST", "/activate/{name}", Activate(repository, engine, "y"), _documentation("Apply an activation")),
+        Route("POST", "/activate/{name}", Activate(repository, engine), _documentation("Apply an activation")),
         Route(
             "POST",
             "/activate/{name}/gradient",
-            Activate(repository, engine, "grad_x"),
+            Gradient(repository, engine),
             _documentation("Its gradient: the vector-Jacobian product with `grad_output` (default ones)"),
         ),
         Route("GET", "/activations", _catalogue(repository), {"summary": "The catalogue", "tags": ["activate"]}),

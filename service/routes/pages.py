@@ -29,6 +29,8 @@ def _start(repository: Repository) -> Handler:
         models = _links("/models", repository.networks())
         activations = _links("/activations", repository.activations())
         page = template.replace("{{models}}", models).replace("{{activations}}", activations)
+        address = html.escape("http://" + request.headers.get("host", "127.0.0.1:8000"), quote=True)
+        page = page.replace("{{address}}", address)
         return Response(page.encode(), HTML, headers=HEADERS)
 
     return start

@@ -17,7 +17,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         clock = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
-        line = f"{clock} {record.levelname.lower():<7} {record.getMessage()}{fields}"
+        line = _printable(f"{clock} {record.levelname.lower():<7} {record.getMessage()}{fields}")
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -45,6 +45,11 @@ def configure(log_format: str, log_level: str) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)  # what libraries tell below that says nothing that ours do not
     logging.getLogger("actserve").setLevel(log_level.upper())
+
+
+def _printable(line: str) -> str:
+    """What a caller sent may stand in a message; a line break in it would forge a line."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -24,7 +24,7 @@ from service.front import Front
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.repository import Repository
-from service.routes import activate, curve, health, models, pages, predict
+from service.routes import activate, catalogue, curve, health, models, pages, predict
 from service.scheduler import Scheduler
 from service.session import Runtime
 from service.settings import Settings
@@ -98,6 +98,7 @@ def assemble(settings: Settings) -> Parts:
     for route in (
         *predict.routes(repository, engine),
         *activate.routes(repository, engine),
+        *catalogue.routes(repository),
         *curve.routes(repository, engine),
         *models.routes(repository),
         *health.routes(repository, scheduler, lifecycle, metrics),

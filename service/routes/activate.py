@@ -1,21 +1,19 @@
-"""`POST /activate/{name}` and its gradient, and the catalogue of activations."""
+"""`POST /activate/{name}` and its gradient."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from service import activation
 from service.codecs import json, media, npy
 from service.engine import Engine, aside
 from service.errors import Unfit
-from service.exchange import Handler, Request, Response, Route, answer_json
+from service.exchange import Request, Response, Route, answer_json
 from service.model import Model
 from service.repository import Repository
 from service.session import Session
-from service.tensors import BY_DTYPE, BY_NAME, Array
+from service.tensors import BY_DTYPE, Array
 
 MEMBERS = {"tensor", "parameters", "datatype", "grad_output"}
 
@@ -126,46 +124,12 @@ def _encode(model: Model, output: str, array: Array, wanted: str) -> Response:
     return answer_json({"activation": model.name} | wrt | shape | {"tensor": json.fragment(array)})
 
 
-def entry(model: Model) -> dict[str, Any]:
-    """One activation as `GET /activations` tells it."""
-    example = {"tensor": np.array([[-1.0, 2.0]], np.float32)}
-    return {
-        "name": model.name,
-        "description": model.metadata.description,
-        **model.metadata.catalogue,
-        "datatypes": [name for name in BY_NAME if name in model.datatypes],
-        "example": {"method": "POST", "path": f"/activate/{model.name}", "body": example},
-    }
-
-
-def _catalogue(repository: Repository) -> Handler:
-    async def catalogue(request: Request) -> Response:
-        """Every activation: formula, derivative, parameters, range, strengths, weaknesses, use."""
-        return answer_json({"activations": [entry(model) for model in repository.activations()]})
-
-    return catalogue
-
-
-def _single(repository: Repository) -> Handler:
-    async def single(request: Request) -> Response:
-        """One activation of the catalogue."""
-        return answer_json(entry(repository.activation(request.path_parameters["name"])))
-
-    return single
-
-
 def routes(repository: Repository, engine: Engine) -> list[Route]:
-    """The verb, its gradient and the catalogue."""
+    """The verb and its gradient."""
+    summary = "Its gradient: the vector-Jacobian product with `grad_output` (default ones)"
     return [
         Route("POST", "/activate/{name}", Activate(repository, engine), _documentation("Apply an activation")),
-        Route(
-            "POST",
-            "/activate/{name}/gradient",
-            Gradient(repository, engine),
-            _documentation("Its gradient: the vector-Jacobian product with `grad_output` (default ones)"),
-        ),
-        Route("GET", "/activations", _catalogue(repository), {"summary": "The catalogue", "tags": ["activate"]}),
-        Route("GET", "/activations/{name}", _single(repository), {"summary": "One activation", "tags": ["activate"]}),
+        Route("POST", "/activate/{name}/gradient", Gradient(repository, engine), _documentation(summary)),
     ]
 
 

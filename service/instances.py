@@ -57,13 +57,12 @@ def _from_json(model: Model, body: bytes) -> tuple[Feeds, bool]:
 
 
 def _rows(model: Model, document: json.Document, value: Any) -> Feeds:
-    instances = json.elements(value)
-    if instances is None:
+    if not json.is_array(value):
         raise Unfit.at("instances", "an array with one element for each instance", "something else")
-    objects = [json.members(instance) for instance in instances]
-    if len(model.inputs) == 1 and not any(found is not None for found in objects):
+    if len(model.inputs) == 1 and not json.begins_with_object(value):
         (spec,) = model.inputs
         return {spec.name: _fitted(document.tensor(value, spec.datatype, "instances"), spec)}
+    objects = [json.members(instance) for instance in value]
     for index, found in enumerate(objects):
         if found is None:
             raise Unfit.at(f"instances[{index}]", f"an object with {_listed(_names(model))}", "something else")

@@ -7,6 +7,7 @@ JSON mapping (https://protobuf.dev/programming-guides/json/).
 
 simdjson flattens ragged and deeper rows, so the rectangle is proven here: the length of each row is compared, and the
 opening brackets are counted. It takes the first of two equal keys, so a repeated key is refused.
+Its `items()` and `values()` make Python lists of every array below, so they are not used.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import numpy as np
 import orjson
 import simdjson
 
-from service.errors import BadBody, Unfit
+from service.errors import BadBody, TooLarge, Unfit
 from service.tensors import Array, Datatype
 
 SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 EXPLAIN_BYTES = 1 << 16  # a body up to this size is parsed a second time to tell where its mistake is
 MAX_RANK = 32
+MAX_DIGITS = 400  # of a whole number; a float64 ends at 309
+SATURATED = 0xFFFFFF  # simdjson counts the elements of an array up to here and no further
+NUMBER_ERRORS = ("BIGINT_ERROR", "NUMBER_ERROR")
 
 Shape = tuple[int, ...]
 
@@ -51,7 +55,7 @@ class Document:
         """The fast way, None where it is not known to be right."""
         shape, arrays = _rectangle(value)
         # Equal counts prove that no element hides a further level: each array has exactly one bracket.
-        if shape is None or (arrays != self.brackets and arrays != _brackets(value)):
+        if shape is None or (arrays != self.brackets and arrays != _mini(value).count(b"[")):
             return None
         kind: Any = datatype.dtype.kind if datatype.is_integer else "d"
         try:
@@ -67,35 +71,41 @@ def parse(body: bytes) -> Document:
     try:
         # A new parser each time: one cannot be used again while an array of it lives, and a new one costs 0.2 µs.
         found = simdjson.Parser().parse(body)
-        items = list(found.items()) if isinstance(found, simdjson.Object) else None
+        fields = members(found)
     except (ValueError, RuntimeError) as error:
-        if "BIGINT" in str(error):
-            items = _parse_with_big_integers(body)
-        else:
+        if not str(error).startswith(NUMBER_ERRORS):
             raise BadBody(f"The body is not JSON: {_explain(body, error)}.") from error
-    if items is None:
+        fields = members(_parse_any_number(body))
+    if fields is None:
         raise BadBody('The body must be a JSON object, such as {"instances": [...]}.')
-    fields = dict(items)
-    if len(fields) != len(items):
-        raise BadBody("The body has the same key twice.")
     return Document(fields, body.count(b"["))
 
 
 def plain(value: Any) -> Any:
     """A simdjson element as Python objects; anything else as it is."""
-    if isinstance(value, simdjson.Array):
-        return value.as_list()
-    return value.as_dict() if isinstance(value, simdjson.Object) else value
+    if not isinstance(value, simdjson.Array | simdjson.Object):
+        return value
+    if _mini(value).count(b",") >= SATURATED - 1:  # as_list writes past the end of a list whose count is saturated
+        raise _too_long()
+    return value.as_list() if isinstance(value, simdjson.Array) else value.as_dict()
 
 
-def elements(value: Any) -> list[Any] | None:
-    """The elements of an array, each still unparsed; None when `value` is no array."""
-    return list(value) if isinstance(value, simdjson.Array | list) else None
+def is_array(value: Any) -> bool:
+    return isinstance(value, simdjson.Array | list)
+
+
+def begins_with_object(value: Any) -> bool:
+    """True for an array whose first element is an object."""
+    return is_array(value) and isinstance(next(iter(value), None), simdjson.Object | dict)
 
 
 def members(value: Any) -> dict[str, Any] | None:
-    """The members of an object, each still unparsed; None when `value` is no object."""
-    return dict(value.items()) if isinstance(value, simdjson.Object | dict) else None
+    """The members of an object, each still unparsed; None when `value` is no object. Raises BadBody for a key that
+    comes twice."""
+    if not isinstance(value, simdjson.Object | dict):
+        return None
+    names = list(value)  # items() would turn every array below into Python lists
+    return _members([(name, value[name]) for name in names])
 
 
 def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
@@ -132,9 +142,12 @@ def fragment(array: Array) -> Any:
     return orjson.Fragment(text)
 
 
-def _brackets(value: simdjson.Array) -> int:
-    text: Any = value.mini  # bytes, though its stub says str
-    return int(text.count(b"["))
+def _mini(value: simdjson.Array | simdjson.Object) -> bytes:
+    return value.mini  # type: ignore[return-value]  # bytes, though its stub says str
+
+
+def _too_long() -> TooLarge:
+    return TooLarge(f"An array in JSON may have {SATURATED - 1} elements here; send .npy instead.")
 
 
 def _with_special(text: bytes, specials: Array) -> Iterator[bytes]:
@@ -160,6 +173,10 @@ def _rectangle(value: simdjson.Array) -> tuple[Shape | None, int]:
     while True:
         arrays += len(level)
         size = len(level[0])
+        if size == SATURATED:  # or more; of one array the buffer will tell how many
+            if len(level) > 1:
+                raise _too_long()
+            return (*shape, -1), arrays
         shape.append(size)
         if any(len(array) != size for array in level):
             return None, arrays
@@ -255,18 +272,34 @@ def _out_of_range(numbers: Array, wrong: Array, datatype: Datatype, path: str) -
     return Unfit.at(where, f"a number in the range of {datatype.name}", str(numbers[tuple(position)]))
 
 
-def _parse_with_big_integers(body: bytes) -> list[tuple[str, Any]] | None:
-    """simdjson stops at an integer of more than 64 bits, which is legal JSON and a fine float."""
-    found = json.loads(body, object_pairs_hook=_Pairs)
-    return _without_pairs(found) if isinstance(found, _Pairs) else None
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BadBody("The body has the same key twice.")
+    return found
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """An object as json reads it here, so that a repeated key is seen."""
+def _parse_any_number(body: bytes) -> Any:
+    """simdjson stops at a number that fits neither 64 bits nor a float64. It is legal JSON all the same, and where it
+    stands decides whether it is a fine float or out of range, so the standard library reads it, made strict."""
+    try:
+        text = body.decode("utf-8-sig")
+        found = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse, parse_int=_whole)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()  # fails for half a surrogate pair, which is no text
+        return found
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"The body is not JSON: {_explain(body, error)}.") from error
 
 
-def _without_pairs(pairs: _Pairs) -> list[tuple[str, Any]]:
-    return [(key, dict(_without_pairs(value)) if isinstance(value, _Pairs) else value) for key, value in pairs]
+def _refuse(constant: str) -> None:
+    raise ValueError(f"not JSON: {constant} must be a string")
+
+
+def _whole(digits: str) -> int | float:
+    """Python takes a time that grows with the square of the digits, so it refuses more than 4,300; none has so many
+    and fits a datatype."""
+    return int(digits) if len(digits) < MAX_DIGITS else float(digits)
 
 
 def _explain(body: bytes, error: Exception) -> str:

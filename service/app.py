@@ -60,6 +60,7 @@ class Parts:
     app: FastAPI
     repository: Repository
     lifecycle: Lifecycle
+    scheduler: Scheduler
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -77,6 +78,7 @@ def assemble(settings: Settings) -> Parts:
     lifecycle = Lifecycle(settings.drain_timeout_s)
     metrics = Metrics()
     metrics.describe([model for entry in repository.entries() for model in entry.loaded])
+    metrics.ready.set(not repository.problems())  # with several workers, the one asked is not the only one shown
     front = Front(settings, metrics, lifecycle)
     engine = Engine(scheduler)
 
@@ -106,7 +108,7 @@ def assemble(settings: Settings) -> Parts:
     ):
         app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
     app.add_exception_handler(HTTPException, _Unmatched(front, settings))
-    return Parts(app, repository, lifecycle)
+    return Parts(app, repository, lifecycle, scheduler)
 
 
 class HandlerRoute(APIRoute):

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 
-from service.errors import DeadlinePassed, Forbidden, Internal, ServiceError, Unauthorized
+from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, ServiceError, Unauthorized
 from service.exchange import Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
@@ -47,6 +47,8 @@ class Front:
             response = await self._handle(route, request, read_body)
         except ServiceError as error:
             response = self._refusal(request, error)
+        except asyncio.CancelledError:  # the drain time is over
+            response = self._refusal(request, NotReady("The server stopped before it had the answer."))
         except Disconnected:
             self._metrics.errors.labels("disconnected").inc()
             raise

@@ -34,3 +34,8 @@ class Lifecycle:
         now = monotonic()
         quiet = now - max(self._last_request, self._draining_since) >= QUIET_S
         return quiet or now - self._draining_since >= self._drain_timeout_s / 2
+
+    @property
+    def remaining_s(self) -> float:
+        """What is left of the drain time, all of it before draining has begun."""
+        return self._drain_timeout_s - (monotonic() - self._draining_since if self.draining else 0.0)

@@ -82,7 +82,10 @@ class Scheduler:
         return sum(lane.queued_rows for lane in self._lanes.values())
 
     def close(self) -> None:
+        """Ends the runs that nobody waits for any more, so that the process need not wait for them either."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for session in self._lanes:
+            session.abort()
 
 
 class Lane:

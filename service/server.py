@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-import math
+import select
 import signal
 import socket
 from types import FrameType
 
 import uvicorn
 
-from service import __version__, logs
+from service import __version__, logs, protocol
 from service.app import Parts, assemble
 from service.errors import SettingsError
 from service.lifecycle import Lifecycle
@@ -22,12 +23,13 @@ log = logging.getLogger("actserve")
 BACKLOG = 2048
 # Longer than the 60 s after which load balancers drop an idle connection, so that they and not we close it.
 KEEP_ALIVE_S = 75
+LAST_CALL_S = 0.3  # for a request that left its client before the socket closed
 
 
 class DrainingServer(uvicorn.Server):
     """On SIGTERM readiness falls first; the socket closes when no more requests come. On SIGINT it closes at once.
 
-    Either way what was accepted is answered and the process exits with 0."""
+    Either way what was accepted is answered and the process exits with 0. Another signal ends each wait early."""
 
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
         super().__init__(config)
@@ -40,13 +42,34 @@ class DrainingServer(uvicorn.Server):
             self.should_exit = True
         else:
             log.info("draining: not ready any more, answering what still comes")
-            self._lifecycle.drain()
+        self._lifecycle.drain()
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""
         if self._lifecycle.may_close:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn resets connections that wait to be accepted, or whose request is still under way, when it closes the
+        socket. So whoever has connected is let in first, and then has a moment to send."""
+        for listener in sockets or []:
+            await _let_in(listener)
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        await asyncio.sleep(LAST_CALL_S)
+        self.config.timeout_graceful_shutdown = max(1, int(self._lifecycle.remaining_s))
+        await super().shutdown(sockets)
+
+
+async def _let_in(listener: socket.socket) -> None:
+    """Returns in the turn of the event loop in which no connection waits in the socket's queue."""
+    for _ in range(BACKLOG):
+        if not select.select([listener], [], [], 0)[0]:
+            return
+        await asyncio.sleep(0)
 
 
 def serve(settings: Settings, listener: socket.socket, *, announce: bool = True) -> None:
@@ -56,7 +79,7 @@ def serve(settings: Settings, listener: socket.socket, *, announce: bool = True)
     config = uvicorn.Config(
         parts.app,
         loop="uvloop",
-        http="httptools",
+        http=protocol.within(settings.request_timeout_s),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -65,12 +88,12 @@ def serve(settings: Settings, listener: socket.socket, *, announce: bool = True)
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=math.ceil(settings.drain_timeout_s),
     )
     _log_models(parts, settings)
     if announce:
         _announce(settings, listener.getsockname()[1])
     DrainingServer(config, parts.lifecycle).run(sockets=[listener])
+    parts.scheduler.close()
     log.info("stopped")
 
 

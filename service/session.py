@@ -89,6 +89,10 @@ class Session:
                 raise Internal from error
             raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
 
+    def abort(self) -> None:
+        """Ends the runs under way, at their next node, and all later ones."""
+        self._options.terminate = True
+
     def _unshaped(self, path: Path, arguments: Sequence[Any]) -> set[str]:
         """onnxruntime says [] both for a scalar and for a tensor of which not even the rank is declared.
 

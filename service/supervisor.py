@@ -10,9 +10,11 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from types import FrameType
 
@@ -35,6 +37,8 @@ class Supervisor:
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self._settings = settings
         self._listener = listener
+        self._context = multiprocessing.get_context("spawn")
+        self._failures = self._context.SimpleQueue()
         self._workers: dict[SpawnProcess, float] = {}
         self._signal: int | None = None
         self._failed = False
@@ -58,15 +62,19 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
-        for worker in self._workers:
-            if worker.pid is not None and worker.is_alive():
-                os.kill(worker.pid, number)
+        for worker in list(self._workers):
+            _send(worker, number)
 
     def _start(self, *, announce: bool = False) -> None:
-        context = multiprocessing.get_context("spawn")
-        worker = context.Process(target=_work, args=(self._settings, self._listener, announce), name="actserve-worker")
+        """Starts a worker, unless the supervisor was told to stop meanwhile."""
+        if self._signal is not None:
+            return
+        arguments = (self._settings, self._listener, self._failures, announce)
+        worker = self._context.Process(target=_work, args=arguments, name="actserve-worker")
         worker.start()
         self._workers[worker] = time.monotonic()
+        if self._signal is not None:  # it came before the worker was in the list
+            _send(worker, self._signal)
 
     def _replace_dead(self, folder: Path) -> None:
         wait([worker.sentinel for worker in self._workers], timeout=POLL_S)
@@ -77,6 +85,7 @@ class Supervisor:
             _forget_gauges(folder, worker.pid)
             if worker.exitcode == START_FAILED:
                 self._failed = True
+                print(f"actserve: {self._failures.get()}", file=sys.stderr)
                 return
             log.error("worker %s died (exit status %s); starting another", worker.pid, worker.exitcode)
             if time.monotonic() - started < SHORT_LIFE_S:
@@ -85,9 +94,10 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Waits for the workers, which drain by themselves, and ends those that take longer than they may."""
+        self._listener.close()  # or connections would be taken in here when no worker is left to answer them
         if self._failed:
             self._on_signal(signal.SIGTERM, None)
-        deadline = time.monotonic() + self._settings.drain_timeout_s * 1.5 + 5
+        deadline = time.monotonic() + self._settings.drain_timeout_s + 5
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
             if worker.is_alive():
@@ -96,13 +106,28 @@ class Supervisor:
                 worker.join()
 
 
-def _work(settings: Settings, listener: socket.socket, announce: bool) -> None:
+def _send(worker: SpawnProcess, number: int) -> None:
+    if worker.pid is not None and worker.is_alive():
+        os.kill(worker.pid, number)
+
+
+def _work(settings: Settings, listener: socket.socket, failures: SimpleQueue[str], announce: bool) -> None:
     """A worker's whole life."""
+    os.setpgid(0, 0)  # Ctrl-C reaches the whole group of the terminal; the supervisor alone hands it on, once
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     try:
         serve(settings, listener, announce=announce)
     except ModelError as error:
-        print(f"actserve: {error}", file=sys.stderr)
+        failures.put(str(error))
         sys.exit(START_FAILED)
+
+
+def _stop_with_parent() -> None:
+    """Drains and ends this worker when the supervisor was killed and cannot tell it any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _forget_gauges(folder: Path, pid: int | None) -> None:

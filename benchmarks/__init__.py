@@ -1,0 +1,1 @@
+"""Side-by-side measurements of this service and its peers: one command, one run, one table."""

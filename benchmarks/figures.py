@@ -1,0 +1,71 @@
+"""What was measured, and medians with their spread over rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from benchmarks.cases import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A median over rounds, with the least and the greatest."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One case of one peer in one round."""
+
+    peer: str
+    case: Case
+    round: int
+    per_second: float
+    cpu_s_per_1000: float
+    p50_us: int
+    p99_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of one peer: seconds until the first right answer, and memory after all cases of its round."""
+
+    peer: str
+    round: int
+    start_s: float
+    memory_mib: float
+
+
+@dataclass(slots=True)
+class Report:
+    """All samples of one run. `problems` says, by peer, why one is not there or what went wrong in a case."""
+
+    peers: list[str]
+    cases: list[Case]
+    samples: list[Sample] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def over_rounds(self, peer: str, case: Case, value: Callable[[Sample], float]) -> Spread | None:
+        """The spread of a value, None where nothing was measured."""
+        return spread([value(sample) for sample in self._of(peer, case).values()])
+
+    def ratio(self, peer: str, reference: str, case: Case) -> float | None:
+        """Throughput relative to another peer's: the median of the ratios within each round, in which the two were
+        measured one after the other."""
+        own, other = self._of(peer, case), self._of(reference, case)
+        ratios = [own[number].per_second / other[number].per_second for number in own.keys() & other.keys()]
+        return median(ratios) if ratios else None
+
+    def _of(self, peer: str, case: Case) -> dict[int, Sample]:
+        return {sample.round: sample for sample in self.samples if sample.peer == peer and sample.case == case}
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """Median, least and greatest; None of nothing."""
+    return Spread(median(values), min(values), max(values)) if values else None

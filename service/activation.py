@@ -68,9 +68,10 @@ def datatype(name: Any) -> Datatype:
 
 def _value(text: str) -> Any:
     try:
-        return json.plain(json.parse(b'{"value": %s}' % text.encode()).fields["value"])
+        fields = json.parse(b'{"value": %s}' % text.encode()).fields
     except BadBody:
         return text
+    return json.plain(fields["value"]) if len(fields) == 1 else text
 
 
 def _array(parameter: Mapping[str, Any], value: Any, datatype: Datatype, shape: Shape) -> Array:

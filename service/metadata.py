@@ -21,6 +21,13 @@ class ImageLayout:
     mode: str
     divisor: float
 
+    def __post_init__(self) -> None:
+        sizes = (self.width, self.height)
+        if not all(type(size) is int and size > 0 for size in sizes) or self.mode not in ("L", "RGB"):
+            raise TypeError("`image` needs whole `width` and `height`, and `mode` L or RGB")
+        if isinstance(self.divisor, bool) or not isinstance(self.divisor, int | float) or not self.divisor > 0:
+            raise TypeError("`divisor` of `image` must be a number above 0")
+
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
@@ -61,10 +68,10 @@ def read(properties: Mapping[str, Any]) -> Metadata:
             scores=values.get("scores"),
             image=ImageLayout(**values["image"]) if "image" in values else None,
             joinable=values.get("batching") == "rows",
-            catalogue=values.get("catalogue", {}),
+            catalogue=dict(values.get("catalogue", {})),
             notes={key: value for key, value in values.items() if key not in KNOWN},
         )
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ModelError(f"its metadata cannot be read: {error}.") from error
 
 

@@ -39,7 +39,7 @@ def fit_rows(array: Array, spec: TensorSpec) -> Array:
     if array.size == 0 and array.shape[0] == 0:
         return array.reshape((0, *row_shape))
     fits = array.ndim > 1 and array.size == array.shape[0] * prod(row_shape)
-    return array.reshape((-1, *row_shape)) if fits else array
+    return array.reshape((array.shape[0], *row_shape)) if fits else array
 
 
 def _fits(array: Array, spec: TensorSpec, symbols: dict[str, int]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from math import prod
 
 import numpy as np
@@ -13,6 +14,8 @@ from service.metadata import ImageLayout
 from service.tensors import Array, TensorSpec
 
 MAX_PIXELS = 1 << 24  # 16 million: a small file can unpack to gigabytes
+# What Pillow raises for bytes that are no picture; it warns of some mistakes, and warnings may be set to raise.
+BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, UserWarning)
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG"}
 
 
@@ -38,21 +41,23 @@ def _open(body: bytes, name: str) -> Image.Image:
         if picture.width * picture.height > MAX_PIXELS:
             raise TooLarge(f"The picture has {picture.width}×{picture.height} pixels; at most {MAX_PIXELS} are taken.")
         picture.load()
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooLarge(f"The picture has more than {MAX_PIXELS} pixels.") from error
+    except BROKEN as error:
         raise BadBody(f"The body is not a whole {name} picture.") from error
     return picture
 
 
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as its EXIF data says; EXIF data that cannot be read says nothing."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except BROKEN:
+        return picture
+
+
 def _fitted(picture: Image.Image, layout: ImageLayout) -> Image.Image:
-    upright = ImageOps.exif_transpose(picture)
-    flat = _eight_bits(_opaque(upright)).convert(layout.mode)
+    flat = _eight_bits(_opaque(_upright(picture))).convert(layout.mode)
     if flat.size == (layout.width, layout.height):
         return flat
     return flat.resize((layout.width, layout.height), Image.Resampling.LANCZOS)

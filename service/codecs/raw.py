@@ -18,9 +18,9 @@ def read(body: bytes, spec: TensorSpec) -> Array:
     if row_shape is None or spec.datatype.name == "BYTES":
         raise UnsupportedMedia(f"`{spec.name}` has no fixed row size, so raw values cannot be read; send .npy or JSON.")
     row = prod(row_shape) * spec.datatype.dtype.itemsize
-    if row == 0 or len(body) % row:
+    if row == 0 or len(body) % row or not (spec.has_rows or len(body) == row):
         raise BadBody(
-            f"A row of `{spec.name}` has {row} bytes ({spec.datatype.name}); {len(body)} bytes are not whole rows."
+            f"A row of `{spec.name}` has {row} bytes ({spec.datatype.name}); {len(body)} bytes are not {'whole rows' if spec.has_rows else 'one'}."
         )
     if spec.datatype.name == "BOOL" and max(body, default=0) > 1:
         raise BadBody("A boolean is the byte 0 or 1.")

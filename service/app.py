@@ -24,7 +24,7 @@ from service.front import Front
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.repository import Repository
-from service.routes import activate, catalogue, curve, health, models, pages, predict
+from service.routes import activate, catalogue, curve, health, models, open_inference, pages, predict
 from service.scheduler import Scheduler
 from service.session import Runtime
 from service.settings import Settings
@@ -103,6 +103,7 @@ def assemble(settings: Settings) -> Parts:
         *catalogue.routes(repository),
         *curve.routes(repository, engine),
         *models.routes(repository),
+        *open_inference.routes(repository, engine),
         *health.routes(repository, scheduler, lifecycle, metrics),
         *pages.routes(repository, app.openapi),
     ):

@@ -81,6 +81,10 @@ class Repository:
             raise NotFound(f"There is no activation `{name}`; `GET /activations` lists those there are.")
         return model
 
+    def versions(self, name: str) -> list[str]:
+        """The versions of a model that answer, the newest first."""
+        return [model.version for model in self._entries[name].loaded]
+
     def activations(self) -> list[Model]:
         return [model for model in self._newest() if model.metadata.is_activation]
 

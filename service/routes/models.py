@@ -67,8 +67,7 @@ def _one(repository: Repository) -> Handler:
     async def model(request: Request) -> Response:
         """One model: its signature, versions, provider, metadata and an example request."""
         found = repository.model(request.path_parameters["model"], request.query().get("version"))
-        versions = next(entry.loaded for entry in repository.entries() if entry.name == found.name)
-        return answer_json(describe(found) | {"versions": [version.version for version in versions]})
+        return answer_json(describe(found) | {"versions": repository.versions(found.name)})
 
     return model
 

@@ -1,0 +1,168 @@
+"""Inference requests and answers of the Open Inference Protocol: a JSON object, and behind it, where
+`Inference-Header-Content-Length` says so, the binary data of tensors in the order in which the object names them
+(https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from service.codecs import binary, json
+from service.errors import BadBody, Unfit
+from service.tensors import BY_NAME, Array, datatype_name
+
+HEADER_LENGTH = "inference-header-content-length"
+MEMBERS = {"id", "model_name", "model_version", "parameters", "inputs", "outputs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An output asked for: in binary or JSON, as it is or as its `classes` best classes (0: as it is)."""
+
+    name: str
+    binary: bool
+    classes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request. `outputs` is None where the caller names none and so wants all; `id` where there is none."""
+
+    id: str | None
+    inputs: Mapping[str, Array]
+    outputs: Sequence[Wanted] | None
+    binary: bool
+
+
+def header_length(headers: Mapping[str, str]) -> int | None:
+    """The length of the JSON part, None where the whole body is JSON. Raises BadBody."""
+    text = headers.get(HEADER_LENGTH)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 12):
+        raise BadBody("`Inference-Header-Content-Length` is not a number.")
+    return int(text)
+
+
+def decode(body: bytes, length: int | None) -> Call:
+    """Raises BadBody or Unfit with the path of what is wrong; bytes left over are wrong too."""
+    if length is not None and length > len(body):
+        raise BadBody(f"`Inference-Header-Content-Length` is {length} and the body has {len(body)} bytes.")
+    document = json.parse(body if length is None else body[:length])
+    for name in document.fields.keys() - MEMBERS:
+        raise Unfit.at(name[:60], "one of " + ", ".join(f"`{member}`" for member in sorted(MEMBERS)), "an unknown name")
+    tail = _Tail(memoryview(body)[length if length is not None else len(body) :])
+    inputs = dict(_input(document, item, f"inputs[{index}]", tail) for index, item in _items(document, "inputs"))
+    tail.check_is_used_up()
+    in_binary = _flag(_members(document.fields.get("parameters", {}), "parameters"), "binary_data_output", False)
+    outputs = [_wanted(item, f"outputs[{index}]", in_binary) for index, item in _items(document, "outputs")]
+    return Call(_id(document), inputs, outputs or None, in_binary)
+
+
+def encode(head: Mapping[str, Any], results: Sequence[tuple[Wanted, Array]]) -> tuple[bytes, int | None]:
+    """The body of an answer, and the length of its JSON part where binary data follows it."""
+    outputs, tail = [], []
+    for wanted, array in results:
+        output = {"name": wanted.name, "datatype": datatype_name(array.dtype), "shape": list(array.shape)}
+        if wanted.binary:
+            tail.append(binary.write(array))
+            outputs.append(output | {"parameters": {"binary_data_size": len(tail[-1])}})
+        else:
+            outputs.append(output | {"data": json.fragment(array.reshape(-1))})
+    text = json.dumps({**head, "outputs": outputs})
+    return b"".join([text, *tail]), len(text) if any(wanted.binary for wanted, _ in results) else None
+
+
+class _Tail:
+    """The binary data behind the JSON, taken piece by piece."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, size: int, name: str) -> memoryview:
+        piece = self._data[self._at : self._at + size]
+        if len(piece) != size:
+            raise BadBody(f"`{name}` has a `binary_data_size` of {size}, and {len(piece)} bytes are left.")
+        self._at += size
+        return piece
+
+    def check_is_used_up(self) -> None:
+        if self._at != len(self._data):
+            raise BadBody(f"{len(self._data) - self._at} bytes are left behind the last tensor.")
+
+
+def _items(document: json.Document, name: str) -> list[tuple[int, Any]]:
+    found = document.fields.get(name, [] if name == "outputs" else None)
+    if not json.is_array(found):
+        raise Unfit.at(name, "an array of tensors", "nothing" if found is None else "something else")
+    return list(enumerate(found))
+
+
+def _input(document: json.Document, item: Any, path: str, tail: _Tail) -> tuple[str, Array]:
+    fields = _members(item, path)
+    name, datatype = _text(fields, "name", path), BY_NAME.get(_text(fields, "datatype", path))
+    if datatype is None:
+        raise Unfit.at(f"{path}.datatype", f"one of {', '.join(BY_NAME)}", str(fields["datatype"])[:40])
+    shape = _shape(fields.get("shape"), f"{path}.shape")
+    size = _members(fields.get("parameters", {}), f"{path}.parameters").get("binary_data_size")
+    if (size is None) == ("data" not in fields):
+        raise Unfit.at(path, "either `data` or the parameter `binary_data_size`", "none of them or both")
+    if size is not None:
+        return name, binary.read(
+            tail.take(_count(size, f"{path}.parameters.binary_data_size"), name), datatype, shape, name
+        )
+    array = document.tensor(fields["data"], datatype, f"{path}.data")
+    if array.size != prod(shape):
+        raise Unfit.at(f"{path}.data", f"{prod(shape)} elements, as its shape says", str(array.size))
+    return name, array.reshape(shape)
+
+
+def _wanted(item: Any, path: str, in_binary: bool) -> Wanted:
+    fields = _members(item, path)
+    parameters = _members(fields.get("parameters", {}), f"{path}.parameters")
+    classes = _count(parameters.get("classification", 0), f"{path}.parameters.classification")
+    return Wanted(_text(fields, "name", path), _flag(parameters, "binary_data", in_binary), classes)
+
+
+def _members(value: Any, path: str) -> dict[str, Any]:
+    found = json.members(value)
+    if found is None:
+        raise Unfit.at(path, "an object", "something else")
+    return found
+
+
+def _text(fields: Mapping[str, Any], name: str, path: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise Unfit.at(f"{path}.{name}", "a string", "nothing" if value is None else "something else")
+    return value
+
+
+def _shape(value: Any, path: str) -> tuple[int, ...]:
+    if not json.is_array(value):
+        raise Unfit.at(path, "an array of sizes", "nothing" if value is None else "something else")
+    return tuple(_count(size, path) for size in value)
+
+
+def _count(value: Any, path: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Unfit.at(path, "a whole number from 0 up", str(json.plain(value))[:40])
+    return value
+
+
+def _flag(parameters: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise Unfit.at(f"parameters.{name}", "true or false", str(json.plain(value))[:40])
+    return value
+
+
+def _id(document: json.Document) -> str | None:
+    value = document.fields.get("id")
+    if value is not None and not isinstance(value, str):
+        raise Unfit.at("id", "a string", str(json.plain(value))[:40])
+    return value

@@ -1,0 +1,134 @@
+"""The Open Inference Protocol over HTTP: metadata, readiness and inference, for networks and activations alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service import __version__, activation, classification
+from service.codecs import media, raw
+from service.codecs import open_inference as protocol
+from service.codecs.open_inference import Call, Wanted
+from service.engine import Engine, aside
+from service.errors import Unfit, UnsupportedMedia
+from service.exchange import Handler, Request, Response, Route, answer_json
+from service.model import Model
+from service.repository import Repository
+from service.session import Session
+from service.tensors import BY_DTYPE, Array, TensorSpec
+
+EXTENSIONS = ["binary_tensor_data", "classification"]
+MODEL = "/v2/models/{model}"
+VERSION = MODEL + "/versions/{version}"
+
+
+class Infer:
+    """Inference with tensors by name."""
+
+    def __init__(self, repository: Repository, engine: Engine) -> None:
+        self._repository = repository
+        self._engine = engine
+
+    async def __call__(self, request: Request) -> Response:
+        """Computes the outputs asked for (all of them, when none is named) from the posted inputs."""
+        model = _find(self._repository, request)
+        call = await aside(len(request.body), _decode, model, request.headers, request.body)
+        request.timings.end("decode")
+        session, feeds = _feeds(model, call.inputs)
+        outputs = call.outputs or [Wanted(name, call.binary, 0) for name in model.output_names]
+        arrays = await self._engine.infer(request, model, session, feeds, _names(model, outputs))
+        results = list(zip(outputs, arrays, strict=True))
+        return await aside(sum(array.nbytes for array in arrays), _encode, model, call, results)
+
+
+def _decode(model: Model, headers: Mapping[str, str], body: bytes) -> Call:
+    media.refuse_encoded(headers)
+    length = protocol.header_length(headers)
+    if length != 0:
+        return protocol.decode(body, length)
+    if len(model.inputs) != 1:
+        raise UnsupportedMedia(f"Model `{model.name}` has several inputs, so raw values do not say which they are.")
+    return Call(None, {model.inputs[0].name: raw.read(body, model.inputs[0])}, None, binary=True)
+
+
+def _feeds(model: Model, inputs: Mapping[str, Array]) -> tuple[Session, Mapping[str, Array]]:
+    """An activation is run in the datatype of its tensor, its parameters checked as its own verb checks them."""
+    if not model.metadata.is_activation or "x" not in inputs or inputs["x"].dtype not in BY_DTYPE:
+        return model.session, inputs
+    datatype = BY_DTYPE[inputs["x"].dtype]
+    session = model.in_datatype(datatype) if datatype.is_float else model.session
+    known = activation.parameters(model)
+    # A scalar may come as [] or as [1], which is all that some clients can send.
+    given = {
+        name: array.item() if array.size == 1 else array.tolist() for name, array in inputs.items() if name in known
+    }
+    feeds = {name: array for name, array in inputs.items() if name not in known}
+    feeds |= activation.feeds(model, session, given, feeds["x"].shape)
+    activation.output_shape(model, feeds["x"].shape, feeds)
+    return session, feeds
+
+
+def _names(model: Model, outputs: list[Wanted] | Any) -> tuple[str, ...]:
+    for index, wanted in enumerate(outputs):
+        if wanted.name not in model.output_names:
+            raise Unfit.at(f"outputs[{index}].name", f"one of {', '.join(model.output_names)}", wanted.name[:60])
+    return tuple(wanted.name for wanted in outputs)
+
+
+def _encode(model: Model, call: Call, results: list[tuple[Wanted, Array]]) -> Response:
+    named = {} if call.id is None else {"id": call.id}
+    shown = [
+        (wanted, classification.best(array, wanted.classes, model.metadata) if wanted.classes else array)
+        for wanted, array in results
+    ]
+    body, length = protocol.encode({"model_name": model.name, "model_version": model.version} | named, shown)
+    if length is None:
+        return Response(body)
+    return Response(body, media.RAW, headers=(("Inference-Header-Content-Length", str(length)),))
+
+
+def _find(repository: Repository, request: Request) -> Model:
+    return repository.model(request.path_parameters["model"], request.path_parameters.get("version"))
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    sizes = [-1] if spec.shape is None else [size if isinstance(size, int) else -1 for size in spec.shape]
+    return {"name": spec.name, "datatype": spec.datatype.name, "shape": sizes}
+
+
+def _model(repository: Repository) -> Handler:
+    async def metadata(request: Request) -> Response:
+        """Name, versions, inputs and outputs of a model."""
+        model = _find(repository, request)
+        content = {"name": model.name, "versions": repository.versions(model.name), "platform": "onnxruntime_onnx"}
+        tensors = {"inputs": [*map(_tensor, model.inputs)], "outputs": [*map(_tensor, model.outputs)]}
+        return answer_json(content | tensors)
+
+    return metadata
+
+
+def _ready(repository: Repository) -> Handler:
+    async def ready(request: Request) -> Response:
+        """200 when this model answers; 404 or 503 when it does not."""
+        model = _find(repository, request)
+        return answer_json({"name": model.name, "ready": True})
+
+    return ready
+
+
+async def _server(request: Request) -> Response:
+    """Name, version and extensions of this server."""
+    return answer_json({"name": "actserve", "version": __version__, "extensions": EXTENSIONS})
+
+
+def routes(repository: Repository, engine: Engine) -> list[Route]:
+    tags = {"tags": ["open inference protocol"]}
+    documented = tags | {"requestBody": {"required": True, "content": {media.JSON: {"schema": {"type": "object"}}}}}
+    infer, model, ready = Infer(repository, engine), _model(repository), _ready(repository)
+    return [
+        Route("GET", "/v2", _server, tags | {"summary": "Server metadata"}),
+        Route("GET", "/v2/", _server, {"is_documented": False}),
+        *(Route("GET", path, model, tags | {"summary": "Model metadata"}) for path in (MODEL, VERSION)),
+        *(Route("GET", path + "/ready", ready, tags | {"summary": "Model readiness"}) for path in (MODEL, VERSION)),
+        *(Route("POST", path + "/infer", infer, documented | {"summary": "Inference"}) for path in (MODEL, VERSION)),
+    ]

@@ -1,0 +1,169 @@
+"""The Open Inference Protocol over HTTP, against onnxruntime run directly on the same file."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.repository import SHIPPED
+from service.settings import Settings
+
+INFER = "/v2/models/fashion_mnist/infer"
+LENGTH = "Inference-Header-Content-Length"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with TestClient(create_app(Settings())) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def rows() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, 784)).astype(np.float32) / 255
+
+
+@pytest.fixture(scope="module")
+def expected(rows: np.ndarray) -> dict[str, np.ndarray]:
+    session = onnxruntime.InferenceSession(
+        str(SHIPPED / "fashion_mnist/1/model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    names = ["logits", "probabilities"]
+    return dict(zip(names, session.run(names, {"input": rows}), strict=True))
+
+
+def tensor(array: np.ndarray, **more: Any) -> dict[str, Any]:
+    return {"name": "input", "shape": list(array.shape), "datatype": "FP32", **more}
+
+
+def parts(answer: Any) -> tuple[dict[str, Any], bytes]:
+    length = int(answer.headers[LENGTH])
+    return json.loads(answer.content[:length]), answer.content[length:]
+
+
+def test_server_metadata_is_answered_with_and_without_a_slash(client: TestClient) -> None:
+    for path in ("/v2", "/v2/"):
+        answer = client.get(path, follow_redirects=False)
+        assert answer.json()["name"] == "actserve"
+        assert set(answer.json()["extensions"]) == {"binary_tensor_data", "classification"}
+
+
+def test_model_metadata_has_minus_one_for_a_free_dimension(client: TestClient) -> None:
+    found = client.get("/v2/models/fashion_mnist/versions/1").json()
+    assert found["inputs"] == [{"name": "input", "datatype": "FP32", "shape": [-1, 784]}]
+    assert [output["name"] for output in found["outputs"]] == ["logits", "probabilities"]
+    assert found["versions"] == ["1"]
+
+
+def test_readiness_of_a_model_is_404_for_what_is_not_there(client: TestClient) -> None:
+    assert client.get("/v2/models/fashion_mnist/ready").status_code == 200
+    assert client.get("/v2/models/fashion_mnist/versions/7/ready").status_code == 404
+    assert client.get("/v2/models/zork/ready").status_code == 404
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_json_infer_gives_the_bits_of_onnxruntime(client: TestClient, rows, expected, flat: bool) -> None:
+    data = rows.ravel().tolist() if flat else rows.tolist()
+    answer = client.post(INFER, json={"id": "7", "inputs": [tensor(rows, data=data)]}).json()
+    assert (answer["id"], answer["model_name"], answer["model_version"]) == ("7", "fashion_mnist", "1")
+    for output in answer["outputs"]:
+        assert np.array(output["data"], np.float32).tobytes() == expected[output["name"]].tobytes()
+        assert output["shape"] == [3, 10]
+
+
+def test_id_is_left_out_when_none_was_given(client: TestClient, rows) -> None:
+    assert "id" not in client.post(INFER, json={"inputs": [tensor(rows, data=rows.tolist())]}).json()
+
+
+def test_binary_infer_mixes_with_json(client: TestClient, rows, expected) -> None:
+    outputs = [{"name": "logits", "parameters": {"binary_data": False}}, {"name": "probabilities"}]
+    inputs = [tensor(rows, parameters={"binary_data_size": rows.nbytes})]
+    head = json.dumps({"inputs": inputs, "outputs": outputs, "parameters": {"binary_data_output": True}}).encode()
+    answer = client.post(INFER, content=head + rows.tobytes(), headers={LENGTH: str(len(head))})
+    found, tail = parts(answer)
+    assert tail == expected["probabilities"].tobytes()
+    assert found["outputs"][1]["parameters"] == {"binary_data_size": len(tail)}
+    assert np.array(found["outputs"][0]["data"], np.float32).tobytes() == expected["logits"].tobytes()
+    assert answer.headers["content-type"] == "application/octet-stream"
+
+
+def test_raw_request_is_answered_in_binary(client: TestClient, rows, expected) -> None:
+    found, tail = parts(client.post(INFER, content=rows.tobytes(), headers={LENGTH: "0"}))
+    assert [output["name"] for output in found["outputs"]] == ["logits", "probabilities"]
+    assert tail == expected["logits"].tobytes() + expected["probabilities"].tobytes()
+
+
+def test_classification_gives_value_index_and_label(client: TestClient, rows, expected) -> None:
+    outputs = [{"name": "probabilities", "parameters": {"classification": 2}}]
+    answer = client.post(INFER, json={"inputs": [tensor(rows, data=rows.tolist())], "outputs": outputs}).json()
+    (output,) = answer["outputs"]
+    assert (output["datatype"], output["shape"]) == ("BYTES", [3, 2])
+    labels = client.get("/models/fashion_mnist").json()["labels"]
+    for row, first, second in zip(expected["probabilities"], output["data"][::2], output["data"][1::2], strict=True):
+        best, next_best = np.argsort(-row)[:2]
+        value, index, label = first.split(":")
+        assert (np.float32(value), int(index), label) == (row[best], best, labels[best])
+        assert int(second.split(":")[1]) == next_best
+
+
+def test_activation_runs_in_the_datatype_of_its_tensor(client: TestClient) -> None:
+    inputs = [
+        {"name": "x", "shape": [2], "datatype": "FP16", "data": [-1, 2]},
+        {"name": "negative_slope", "shape": [1], "datatype": "FP32", "data": [0.5]},
+    ]
+    answer = client.post("/v2/models/leaky_relu/infer", json={"inputs": inputs, "outputs": [{"name": "y"}]}).json()
+    assert answer["outputs"] == [{"name": "y", "datatype": "FP16", "shape": [2], "data": [-0.5, 2.0]}]
+
+
+def test_activation_parameters_are_checked_as_by_its_own_verb(client: TestClient) -> None:
+    inputs = [
+        {"name": "x", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]},
+        {"name": "dim", "shape": [], "datatype": "INT64", "data": 2},
+    ]
+    answer = client.post("/v2/models/softmax/infer", json={"inputs": inputs})
+    assert answer.status_code == 422
+    assert answer.json()["details"][0]["path"] == "parameters.dim"
+
+
+GOOD = {"name": "input", "shape": [1], "datatype": "FP32", "data": [1]}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "path"),
+    [
+        ({}, 422, "inputs"),
+        ({"inputs": 3}, 422, "inputs"),
+        ({"inputs": [3]}, 422, "inputs[0]"),
+        ({"inputs": [GOOD], "output": []}, 422, "output"),
+        ({"inputs": [GOOD | {"name": 1}]}, 422, "inputs[0].name"),
+        ({"inputs": [GOOD | {"datatype": "FP8"}]}, 422, "inputs[0].datatype"),
+        ({"inputs": [GOOD | {"shape": [-1]}]}, 422, "inputs[0].shape"),
+        ({"inputs": [GOOD | {"shape": None}]}, 422, "inputs[0].shape"),
+        ({"inputs": [GOOD | {"shape": [2]}]}, 422, "inputs[0].data"),
+        ({"inputs": [GOOD | {"parameters": {"binary_data_size": 4}}]}, 422, "inputs[0]"),
+        ({"inputs": [GOOD]}, 422, "input"),
+        ({"inputs": [GOOD], "id": 3}, 422, "id"),
+        ({"inputs": [GOOD], "outputs": [{"name": "zork"}]}, 422, "outputs[0].name"),
+        ({"inputs": [GOOD], "parameters": {"binary_data_output": 1}}, 422, "parameters.binary_data_output"),
+    ],
+)
+def test_infer_with_a_wrong_member_is_422_with_its_path(client: TestClient, body, status: int, path: str) -> None:
+    answer = client.post(INFER, json=body)
+    assert (answer.status_code, answer.json()["details"][0]["path"]) == (status, path)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_infer_with_too_few_or_too_many_bytes_is_400(client: TestClient, rows, change: int) -> None:
+    head = json.dumps({"inputs": [tensor(rows, parameters={"binary_data_size": rows.nbytes})]}).encode()
+    tail = rows.tobytes()[:change] if change < 0 else rows.tobytes() + b"\0"
+    assert client.post(INFER, content=head + tail, headers={LENGTH: str(len(head))}).status_code == 400
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "99999999", ""])
+def test_infer_with_a_wrong_header_length_is_400(client: TestClient, length: str) -> None:
+    assert client.post(INFER, content=b"{}", headers={LENGTH: length}).status_code == 400

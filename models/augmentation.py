@@ -9,18 +9,14 @@ from torch.nn import functional
 SIDE: Final = 28
 
 
+def none(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The images as they are."""
+    return images
+
+
 def noise(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Normal noise of standard deviation 0.1 on every pixel: a network cannot then lean on single faint pixels."""
     return images + 0.1 * torch.empty_like(images).normal_(generator=generator)
-
-
-def flip_and_shift(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """All of one batch mirrored or not, and moved by up to two pixels each way, wrapping round the empty border."""
-    pictures = images.view(-1, SIDE, SIDE)
-    if torch.rand((), generator=generator) < 0.5:
-        pictures = pictures.flip(2)
-    down, right = torch.randint(-2, 3, (2,), generator=generator).tolist()
-    return pictures.roll((down, right), (1, 2)).flatten(1)
 
 
 def affine(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -33,7 +33,8 @@ def fit(
 ) -> None:
     """Trains `network` in place on images `[count, 784]` and the class probabilities `[count, 10]` wanted for them.
 
-    Every random draw comes from `generator`. A progress bar named `title` shows epochs and the last batch's loss.
+    The order and the augmentation are drawn from `generator`, dropout from PyTorch's own. `title` names the progress
+    bar.
     """
     steps = schedule.epochs * (len(images) // schedule.batch)
     optimizer = torch.optim.AdamW(network.parameters(), schedule.peak_learning_rate, weight_decay=schedule.weight_decay)

@@ -17,7 +17,7 @@ from models.fit import fit
 from models.metadata import Score, metadata
 from models.network import CLASSES, Network
 from models.recipe import RECIPES, SEEDS, TEACHER_SHARE, Recipe, find
-from models.teacher import opinions, trained_teacher
+from models.teacher import trained_opinions
 
 REPOSITORY: Final = Path(__file__).parent / "repository"
 
@@ -45,8 +45,7 @@ def material(recipe: Recipe, dataset: Dataset, held_out: int) -> Material:
     samples, held = split(dataset.train, held_out)
     targets = functional.one_hot(samples.labels, CLASSES).float()
     if recipe.teacher is not None:
-        teacher = trained_teacher(samples, recipe.teacher)
-        targets = TEACHER_SHARE * opinions(teacher, samples.images) + (1 - TEACHER_SHARE) * targets
+        targets = TEACHER_SHARE * trained_opinions(samples, recipe.teacher) + (1 - TEACHER_SHARE) * targets
     return Material(samples, targets, held)
 
 
@@ -109,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--validate", action="store_true", help="score on held-out training images; write nothing")
     options = parser.parse_args(arguments)
     torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)  # sums are then added in one order, on however many cores
     for model in options.model:
         validate(model) if options.validate else ship(model, options.repository)
 

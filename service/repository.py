@@ -53,6 +53,9 @@ class Repository:
             self._entries = {model.name: self._entries[model.name] for model in self.activations()}
         if folder is not None:
             self._load_folder(folder)
+        networks = self.networks()
+        if default_model not in self._entries and len(networks) == 1:
+            self.default_model = networks[0].name  # the only one there is
         self._aliases = {
             alias: model.name for model in self.activations() for alias in model.metadata.catalogue.get("aliases", ())
         }

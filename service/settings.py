@@ -30,7 +30,10 @@ class Settings(BaseModel):
         None, description="Folder of models to serve: `<name>/<version>/model.onnx` or `<name>.onnx`."
     )
     no_shipped_models: bool = Field(False, description="Leave out the shipped networks (the activations stay).")
-    default_model: str = Field("fashion_mnist", description="The model that answers `POST /predict` without a name.")
+    default_model: str = Field(
+        "fashion_mnist",
+        description="The model that answers `POST /predict` without a name; where there is only one, that one.",
+    )
     providers: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run: `auto` takes CUDA where it works, `cuda` refuses to start without it."
     )

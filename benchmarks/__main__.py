@@ -91,7 +91,7 @@ def _measure(peers: Ready, report: Report, rounds: int, seconds: int) -> None:
 
 
 def _write(report: Report, described: dict[str, Any], versions: dict[str, dict[str, str]], options: Any) -> None:
-    measured = f"{options.rounds} rounds of {options.seconds} s for each peer and case. "
+    measured = f"Rounds: {options.rounds}, of {options.seconds} s for each peer and case. "
     text = measured + machine.sentence(described, _named(versions)) + "\n\n" + table.render(report, OURS)
     print(text)
     if options.out:

@@ -93,4 +93,4 @@ def _not_won(report: Report, reference: str) -> str:
     if reference not in report.peers or len(report.peers) < 2:
         return "Nothing to compare."
     cases = lost(report, reference)
-    return f"Not won: {'; '.join(cases)}." if cases else "Every case is won."
+    return f"Not won: {'; '.join(cases)}." if cases else "Every case measured is won."

@@ -48,7 +48,10 @@ class Raw(Json):
 if __name__ == "__main__":
     workers = int(os.environ.get("BENCH_WORKERS", len(os.sched_getaffinity(0))))
     server = Server()
-    for route, worker in (("/predict", Json), ("/raw", Raw)):
-        runtime = Runtime(worker, num=workers, max_batch_size=MAX_BATCH_SIZE, max_wait_time=SHORTEST_WAIT_MS)
-        server.register_runtime({route: [runtime]})
+    server.register_runtime(
+        {
+            route: [Runtime(worker, num=workers, max_batch_size=MAX_BATCH_SIZE, max_wait_time=SHORTEST_WAIT_MS)]
+            for route, worker in (("/predict", Json), ("/raw", Raw))
+        }
+    )
     server.run()

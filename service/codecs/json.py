@@ -178,13 +178,13 @@ def _rectangle(value: simdjson.Array) -> tuple[Shape | None, int]:
                 raise _too_long()
             return (*shape, -1), arrays
         shape.append(size)
-        if any(len(array) != size for array in level):
+        if len(shape) > MAX_RANK or any(len(array) != size for array in level):
             return None, arrays
         if size == 0 or not isinstance(level[0][0], simdjson.Array):
             return tuple(shape), arrays
         below = [inner for array in level for inner in array]
         level = [inner for inner in below if isinstance(inner, simdjson.Array)]
-        if len(shape) > MAX_RANK or len(level) != len(below):
+        if len(level) != len(below):
             return None, arrays
 
 
@@ -203,7 +203,7 @@ def _from_objects(value: Any, datatype: Datatype, path: str) -> Array:
 
 def _shape(value: Any) -> Shape:
     shape: list[int] = []
-    while isinstance(value, list) and len(shape) <= MAX_RANK:
+    while isinstance(value, list) and len(shape) < MAX_RANK:
         shape.append(len(value))
         value = value[0] if value else None
     return tuple(shape)

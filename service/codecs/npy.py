@@ -65,13 +65,13 @@ def values(data: bytes, found: Header, shape: tuple[int, ...], start: int = 0) -
 
 def write(array: Array) -> bytes:
     """A `.npy` file, format version 1.0, as `numpy.save` writes it."""
-    if array.dtype.kind == "O":
-        raise Unfit("Strings cannot be written as .npy; ask for application/json.")
     return start(array.dtype, array.shape) + np.ascontiguousarray(array).tobytes()
 
 
 def start(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """The header alone, for data that follows piece by piece."""
+    """The header alone, for data that follows piece by piece. Raises Unfit for strings, which have no fixed size."""
+    if dtype.kind == "O":
+        raise Unfit("Strings cannot be written as .npy; ask for application/json.")
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": _descr(dtype), "fortran_order": False, "shape": shape})
     return buffer.getvalue()

@@ -19,9 +19,7 @@ def read(body: bytes, spec: TensorSpec) -> Array:
         raise UnsupportedMedia(f"`{spec.name}` has no fixed row size, so raw values cannot be read; send .npy or JSON.")
     row = prod(row_shape) * spec.datatype.dtype.itemsize
     if row == 0 or len(body) % row or not (spec.has_rows or len(body) == row):
-        raise BadBody(
-            f"A row of `{spec.name}` has {row} bytes ({spec.datatype.name}); {len(body)} bytes are not {'whole rows' if spec.has_rows else 'one'}."
-        )
+        raise BadBody(f"A row of `{spec.name}` has {row} bytes ({spec.datatype.name}); {len(body)} bytes do not fit.")
     if spec.datatype.name == "BOOL" and max(body, default=0) > 1:
         raise BadBody("A boolean is the byte 0 or 1.")
     return np.frombuffer(body, spec.datatype.dtype).reshape((-1, *row_shape) if spec.has_rows else row_shape)

@@ -1,10 +1,11 @@
-"""Activations along an axis. Each value stands with its vector-Jacobian product: g is the gradient with respect to y."""
+"""Activations along an axis. Each value stands with its vector-Jacobian product; g is the gradient of y."""
 
 from __future__ import annotations
 
-from models.activations.axis import all_within, largest, total
-from models.activations.elementary import exp, exp_of_wide, wide
-from models.activations.graph import Tensor, when
+from models.activations.axis import all_within, folded, halves, largest, reshaped, shape, total
+from models.activations.elementary import INT64, below, clip, exp, exp_of_wide, log1p_of_wide, wide
+from models.activations.exponentials import sigmoid
+from models.activations.graph import Tensor, equal, when
 
 
 def softmax(x: Tensor, dim: Tensor) -> Tensor:
@@ -27,3 +28,71 @@ def softmax_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:
     """y·(g - Σ g·y), in FP64 because the difference cancels"""
     y, g = softmax(wide(x), dim), wide(g)
     return (y * (g - total(g * y, dim))).cast(x.dtype)
+
+
+def softmin(x: Tensor, dim: Tensor) -> Tensor:
+    """softmax(-x)"""
+    return softmax(-x, dim)
+
+
+def softmin_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:
+    return -softmax_vjp(-x, g, dim)
+
+
+def log_softmax(x: Tensor, dim: Tensor) -> Tensor:
+    """x - max - log(1 + rest), where 1 + rest = Σ exp(x - max).
+
+    The ones among the powers are counted apart: beside them a rest of 1e-20, which is the whole result for the
+    largest x, would be lost.
+    """
+    top = largest(x, dim)
+    powers = exp_of_wide(wide(x) - wide(top), x.dtype)
+    ones = powers.op("Floor")
+    rest = total(powers - ones, dim) + (total(ones, dim) - 1)
+    return x - top - log1p_of_wide(rest).cast(x.dtype)
+
+
+def log_softmax_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:
+    """g - softmax(x)·Σ g, in FP64 because the difference cancels"""
+    spread = wide(g) + nothing(wide(x))  # g may be a scalar: one for every element of x
+    return (spread - softmax(wide(x), dim) * total(spread, dim)).cast(x.dtype)
+
+
+def glu(x: Tensor, dim: Tensor) -> Tensor:
+    """a·σ(b), a and b the halves of x along the axis"""
+    a, b = halves(x, dim)
+    return gate(a, b)
+
+
+def gate(a: Tensor, b: Tensor) -> Tensor:
+    """a·σ(b) = a·h·h / (1 + exp(-|b|)), h = exp(min(b, 0)/2): σ(b) alone may underflow where a·σ(b) does not"""
+    h = exp(below(b) * 0.5)
+    return a * h * (h / (1 + exp(-abs(b))))
+
+
+def glu_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:
+    """σ(b)·g for the first half, a·σ(b)·σ(-b)·g for the second"""
+    a, b = halves(x, dim)
+    first = sigmoid(b) * g
+    second = gate(a, b) * sigmoid(-b) * g
+    both = folded(first, dim).op("Concat", folded(second, dim), axis=1)
+    return reshaped(both, shape(x))
+
+
+def hardmax(x: Tensor, dim: Tensor) -> Tensor:
+    """1 at the first of the largest along the axis, 0 elsewhere"""
+    rows = folded(x, dim)
+    places = shape(rows).op("Gather", 1)
+    numbers = places.graph.node("Range", places.like(0), places, places.like(1), dtype=INT64)
+    chosen = equal(rows.op("ArgMax", dtype=INT64, axis=1), reshaped(numbers, places.like([1, -1, 1])))
+    return reshaped(chosen.cast(x.dtype), shape(x)) + nothing(x)
+
+
+def hardmax_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:
+    """0: the value is constant wherever it is differentiable"""
+    return nothing(x)
+
+
+def nothing(x: Tensor) -> Tensor:
+    """0 in the shape of x, but NaN where x is NaN"""
+    return clip(x, 0, 0)

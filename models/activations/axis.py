@@ -26,13 +26,22 @@ def shortened(sizes: Tensor, length: Tensor) -> Tensor:
     return sizes.op("Slice", sizes.like([0]), length)
 
 
+def product(sizes: Tensor) -> Tensor:
+    """The product of a list of sizes, as a list of one; 1 for an empty list."""
+    return joined(sizes, sizes.like([1])).op("ReduceProd")
+
+
 def reduced(kind: str, x: Tensor, dim: Tensor) -> Tensor:
     """ReduceSum, ReduceMax, … over the axis `dim`, which stays as a size of 1."""
     sizes = shape(x)
     rank = shape(sizes)
     raised = reshaped(x, shortened(joined(sizes, sizes.like([1])), rank.op("Max", [1])))
-    result = raised.op(kind, reshaped(dim, dim.like([1])))
+    result = raised.op(kind, as_list(dim))
     return reshaped(result, shortened(shape(result), rank))
+
+
+def as_list(dim: Tensor) -> Tensor:
+    return reshaped(dim, dim.like([1]))
 
 
 def total(x: Tensor, dim: Tensor) -> Tensor:
@@ -48,3 +57,21 @@ def all_within(x: Tensor, low: float, high: float) -> Tensor:
     """Whether every element lies in [low, high], as a scalar; false if there is a NaN, or nothing at all."""
     smallest, largest = x.op("ReduceMin", keepdims=0), x.op("ReduceMax", keepdims=0)
     return at_most(smallest.like(low), smallest).op("And", at_most(largest, high), dtype=TensorProto.BOOL)
+
+
+def folded(x: Tensor, dim: Tensor) -> Tensor:
+    """x as [before, along, after], where `along` is the axis `dim`."""
+    sizes = shape(x)
+    rank = shape(sizes)
+    axis = as_list(dim) % rank.op("Max", [1])
+    next_axis = axis + 1
+    parts = shortened(sizes, axis), sizes.op("Slice", axis, next_axis), sizes.op("Slice", next_axis, rank)
+    return reshaped(x, joined(*map(product, parts)))
+
+
+def halves(x: Tensor, dim: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the second half of x along the axis `dim`."""
+    axis = as_list(dim)
+    size = shape(x).op("Gather", axis)
+    middle = size / 2
+    return x.op("Slice", size.like([0]), middle, axis), x.op("Slice", middle, size, axis)

@@ -9,16 +9,53 @@ is written as a sum in which the case that does not apply is exactly 0.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 from onnx import TensorProto
 
-from models.activations.graph import Tensor
+from models.activations.graph import Operand, Tensor
 
-FLOAT, DOUBLE, INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64
+FLOAT: int = TensorProto.FLOAT
+DOUBLE: int = TensorProto.DOUBLE
+INT64: int = TensorProto.INT64
 INF = math.inf
 
 
-def clip(x: Tensor, low: float, high: float) -> Tensor:
+def coth_coefficients(terms: int, last: float = 1.0) -> tuple[float, ...]:
+    """The series t·coth t = 1 + t²/3 - t⁴/45 + … after its 1: 4^k·B(2k)/(2k)! for k = 1, 2, …
+
+    Cut short, it does best with its last coefficient made a little smaller (times `last`), to stand for the next ones.
+    """
+    exact = [Fraction(4**k, math.factorial(2 * k)) * bernoulli(2 * k) for k in range(1, terms + 1)]
+    return *map(float, exact[:-1]), float(exact[-1]) * last
+
+
+def artanh_coefficients(terms: int, last: float = 1.0) -> tuple[float, ...]:
+    """The series 2·artanh z = 2z + 2z³/3 + 2z⁵/5 + …, with its last coefficient a little larger."""
+    return *(2 / (2 * k + 1) for k in range(terms - 1)), 2 / (2 * terms - 1) * last
+
+
+def bernoulli(n: int) -> Fraction:
+    """The Bernoulli number B(n), by the rule that the sum of C(n + 1, k)·B(k) over k = 0 … n is 0."""
+    known = [Fraction(1)]
+    for m in range(1, n + 1):
+        known.append(-sum((math.comb(m + 1, k) * b for k, b in enumerate(known)), Fraction()) / (m + 1))
+    return known[n]
+
+
+def halved(coefficients: tuple[float, ...]) -> tuple[float, ...]:
+    """The coefficients in t² of f(t) as coefficients in t of f(t/2), zeros between."""
+    return tuple(c for k, full in enumerate(coefficients, 1) for c in (full / 4**k, 0.0))[:-1]
+
+
+# How many terms each series needs for the type, and what its last coefficient is to be multiplied with.
+EXPM1 = {FLOAT: halved(coth_coefficients(2, 0.997)), DOUBLE: halved(coth_coefficients(7))}
+TANH = {FLOAT: coth_coefficients(4, 0.97), DOUBLE: coth_coefficients(15)}
+TANHSHRINK = {FLOAT: coth_coefficients(8, 0.9), DOUBLE: coth_coefficients(22)}
+LOG1P = {FLOAT: artanh_coefficients(6, 1.09), DOUBLE: artanh_coefficients(18)}
+
+
+def clip(x: Tensor, low: Operand, high: Operand) -> Tensor:
     """x held within [low, high]; NaN stays NaN."""
     return x.op("Clip", low, high)
 
@@ -53,37 +90,54 @@ def polynomial(x: Tensor, *coefficients: float) -> Tensor:
 
 
 def expm1_below(x: Tensor) -> Tensor:
-    """exp(min(x, 0)) - 1, without cancellation.
+    """exp(min(x, 0)) - 1 without cancellation.
 
-    Down to the joint the series t / (t/2·coth(t/2) - t/2); beyond it the series stands still at its last value and
-    exp(x) - exp(joint) is added, which is positive before the joint and clipped to 0 there.
+    Down to a joint the series t / (t/2·coth(t/2) - t/2). There the series stands still at its last value, and what is
+    missing, exp(x) - exp(joint), is added; it is positive before the joint and so clipped away.
     """
     joint = -0.40625
-    t = clip(x, joint, 0.0)
-    return _expm1_series(t) - above(1 + _expm1_series(x.like(joint)) - exp(x))
+
+    def series(t: Tensor) -> Tensor:
+        return t / polynomial(t, 1, -0.5, *EXPM1[t.dtype])
+
+    return series(clip(x, joint, 0)) - above(1 + series(x.like(joint)) - exp(x))
 
 
-def _expm1_series(t: Tensor) -> Tensor:
-    """1 + t²/12 - t⁴/720 + …: the Bernoulli numbers B2k/(2k)!. In FP32 the t⁴ term is bent a little to carry the t⁶."""
-    single = (1 / 12, 0, -1 / 720 + 0.133 / 30240)
-    double = (1 / 12, 0, -1 / 720, 0, 1 / 30240, 0, -1 / 1209600, 0, 1 / 47900160, 0, -691 / 1307674368000)
-    return t / polynomial(t, 1, -1 / 2, *(single if t.dtype == FLOAT else double))
+def log1p(e: Tensor) -> Tensor:
+    """log(1 + e) = 2·artanh z, z = e/(2 + e), for e in [0, 1]"""
+    z = e / (2 + e)
+    return z * polynomial(z * z, *LOG1P[e.dtype])
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Up to the joint the series t / (t·coth t), beyond it 1 - 2 / (exp(2|x|) + 1), put together as in `expm1_below`."""
+    """Up to a joint the series t / (t·coth t); what is missing beyond is added, as in `expm1_below`."""
     joint = 0.5625
+
+    def series(t: Tensor) -> Tensor:
+        return t / (1 + coth_excess(t, TANH[t.dtype]))
+
     t = clip(x, -joint, joint)
-    beyond = above(1 - _tanh_series(x.like(joint)) - 2 / (exp(abs(x) * 2) + 1))
-    return _tanh_series(t) + beyond * (t * (1 / joint))
+    return series(t) + tanh_beyond(x, 1 - series(x.like(joint))) * (t * (1 / joint))
 
 
-def _tanh_series(t: Tensor) -> Tensor:
-    """1 + t²/3 - t⁴/45 + …: 4^k·B2k/(2k)!. In FP32 the t⁸ term is bent a little to carry the t¹⁰."""
-    single = (1 / 3, -1 / 45, 2 / 945, -1 / 4725 + 6e-6)
-    double = (1 / 3, -1 / 45, 2 / 945, -1 / 4725, 2 / 93555, -1382 / 638512875, 4 / 18243225, -3617 / 162820783125)
-    tail = (87734 / 38979295480125, -349222 / 1531329465290625, 310732 / 13447856940643125)
-    return t / polynomial(t * t, 1, *(single if t.dtype == FLOAT else double + tail))
+def tanhshrink(x: Tensor) -> Tensor:
+    """x - tanh x: up to a joint t·k / (1 + k), k = t·coth t - 1; beyond it as in `tanh`."""
+    joint = 1.125
+    t = clip(x, -joint, joint)
+    k = coth_excess(t, TANHSHRINK[t.dtype])
+    missing = tanh_beyond(x, x.like(1 - math.tanh(joint))) * (t * (1 / joint))
+    return t * k / (1 + k) + (x - t - missing)
+
+
+def tanh_beyond(x: Tensor, gap: Tensor) -> Tensor:
+    """tanh |x| - (1 - gap) where that is positive, else 0; by tanh a = 1 - 2/(exp(2a) + 1)."""
+    return above(gap - 2 / (exp(abs(x) * 2) + 1))
+
+
+def coth_excess(t: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    """t·coth t - 1 = t²/3 - t⁴/45 + …"""
+    square = t * t
+    return square * polynomial(square, *coefficients)
 
 
 def wide(x: Tensor) -> Tensor:
@@ -99,6 +153,12 @@ def exp_of_wide(z: Tensor, dtype: int) -> Tensor:
     high = z.cast(dtype)
     low = (z - wide(high)).cast(dtype)
     return exp(high) * (1 + low)
+
+
+def log1p_of_wide(e: Tensor) -> Tensor:
+    """log(1 + e) for any e >= 0 in FP64: the logarithm of the rounded sum, and what the rounding lost."""
+    rounded_sum = 1 + e
+    return rounded_sum.op("Log") + (e - (rounded_sum - 1)) / rounded_sum
 
 
 def rounded(x: Tensor, dtype: int) -> Tensor:

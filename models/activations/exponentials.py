@@ -1,10 +1,17 @@
-"""Activations made of exponentials. Each value stands with its slope, dy/dx."""
+"""Activations made of exponentials. Each value stands with its slope dy/dx.
+
+Slopes that cross zero (silu, swish, mish) are computed in FP64: near the crossing the difference cancels.
+"""
 
 from __future__ import annotations
 
 from models.activations import elementary
-from models.activations.elementary import above, below, exp, expm1_below, step
-from models.activations.graph import Tensor
+from models.activations.axis import all_within
+from models.activations.elementary import INF, above, below, clip, exp, exp_of_wide, expm1_below, log1p, step, wide
+from models.activations.graph import Tensor, when
+
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
 
 
 def elu(x: Tensor, alpha: Tensor) -> Tensor:
@@ -18,6 +25,28 @@ def elu_slope(x: Tensor, alpha: Tensor) -> Tensor:
     return positive + (1 - positive) * alpha * exp(below(x))
 
 
+def selu(x: Tensor) -> Tensor:
+    """scale·elu(x, alpha), the constants to double precision from Klambauer et al. 2017"""
+    return above(x) * SELU_SCALE + expm1_below(x) * (SELU_SCALE * SELU_ALPHA)
+
+
+def selu_slope(x: Tensor) -> Tensor:
+    """scale for x > 0, else scale·alpha·exp(x)"""
+    positive = step(x)
+    return positive * SELU_SCALE + (1 - positive) * exp(below(x)) * (SELU_SCALE * SELU_ALPHA)
+
+
+def celu(x: Tensor, alpha: Tensor) -> Tensor:
+    """x for x > 0, else α·(exp(x/α) - 1)"""
+    return above(x) + alpha * expm1_below(x / alpha)
+
+
+def celu_slope(x: Tensor, alpha: Tensor) -> Tensor:
+    """1 for x > 0, else exp(x/α), whose argument FP32 would round too far"""
+    positive = step(x)
+    return positive + (1 - positive) * exp_of_wide(wide(below(x)) / wide(alpha), x.dtype)
+
+
 def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + exp(-x))"""
     return 1 / (1 + exp(-x))
@@ -29,6 +58,33 @@ def sigmoid_slope(x: Tensor) -> Tensor:
     return e / (1 + e) / (1 + e)
 
 
+def logsigmoid(x: Tensor) -> Tensor:
+    """log σ(x) = min(x, 0) - log(1 + exp(-|x|))"""
+    return below(x) - log1p(exp(-abs(x)))
+
+
+def logsigmoid_slope(x: Tensor) -> Tensor:
+    """σ(-x)"""
+    return 1 / (1 + exp(x))
+
+
+def softplus(x: Tensor, beta: Tensor, threshold: Tensor) -> Tensor:
+    """log(1 + exp(β·x)) / β = max(x, 0) + log(1 + exp(-β·|x|)) / β, and x where β·x > threshold"""
+    curved = 1 - step(x * beta - threshold)
+    return above(x) + curved * log1p(exp_of_product(-abs(x), beta)) / beta
+
+
+def softplus_slope(x: Tensor, beta: Tensor, threshold: Tensor) -> Tensor:
+    """σ(β·x), and 1 where β·x > threshold"""
+    straight = step(x * beta - threshold)
+    return straight + (1 - straight) / (1 + exp_of_product(-x, beta))
+
+
+def exp_of_product(x: Tensor, factor: Tensor) -> Tensor:
+    """exp(factor·x), the product not rounded to FP32"""
+    return when(all_within(factor, 1, 1), lambda: exp(x), lambda: exp_of_wide(wide(x) * wide(factor), x.dtype))
+
+
 def tanh(x: Tensor) -> Tensor:
     """(exp(2x) - 1) / (exp(2x) + 1)"""
     return elementary.tanh(x)
@@ -38,3 +94,69 @@ def tanh_slope(x: Tensor) -> Tensor:
     """1 - tanh² x = 4e / (1 + e)², e = exp(-2|x|)"""
     e = exp(abs(x) * -2)
     return 4 * e / (1 + e) / (1 + e)
+
+
+def tanhshrink(x: Tensor) -> Tensor:
+    """x - tanh x"""
+    return elementary.tanhshrink(x)
+
+
+def tanhshrink_slope(x: Tensor) -> Tensor:
+    """tanh² x"""
+    return elementary.tanh(x) * elementary.tanh(x)
+
+
+def softsign(x: Tensor) -> Tensor:
+    """x / (1 + |x|); beyond 1e30 the limit ±1 is long reached, and ±∞ would give NaN"""
+    x = clip(x, -1e30, 1e30)
+    return x / (1 + abs(x))
+
+
+def softsign_slope(x: Tensor) -> Tensor:
+    """1 / (1 + |x|)²"""
+    root = 1 / (1 + abs(x))
+    return root * root
+
+
+def silu(x: Tensor) -> Tensor:
+    """x·σ(x) = x·h·h / (1 + h²), h = exp(x/2): exp(x) would underflow before x·exp(x) does"""
+    h = exp(clip(x, -1000, 40) * 0.5)
+    return clip(x, -1000, INF) * h * (h / (1 + h * h))
+
+
+def silu_slope(x: Tensor) -> Tensor:
+    """σ(x)·(1 + x·σ(-x))"""
+    z = clip(wide(x), -1000, 1000)
+    return (sigmoid(z) * (1 + z * sigmoid(-z))).cast(x.dtype)
+
+
+def swish(x: Tensor, alpha: Tensor) -> Tensor:
+    """x·σ(α·x), in FP64 unless α = 1; x is held where the limit 0 is reached, for a negative α on the other side"""
+
+    def scaled() -> Tensor:
+        factor = wide(alpha)
+        held = clip(wide(x), -1000 / abs(above(factor)), 1000 / abs(above(-factor)))
+        return (held * sigmoid(held * factor)).cast(x.dtype)
+
+    return when(all_within(alpha, 1, 1), lambda: silu(x), scaled)
+
+
+def swish_slope(x: Tensor, alpha: Tensor) -> Tensor:
+    """σ(z)·(1 + z·σ(-z)), z = α·x"""
+    z = clip(wide(x) * wide(alpha), -1000, 1000)
+    return (sigmoid(z) * (1 + z * sigmoid(-z))).cast(x.dtype)
+
+
+def mish(x: Tensor) -> Tensor:
+    """x·tanh(log(1 + e)) = x·e·(e + 2) / (e·(e + 2) + 2), e = exp(x), taken as h·h as in `silu`"""
+    h = exp(clip(x, -1000, 20) * 0.5)
+    e = h * h
+    return clip(x, -1000, INF) * h * (h * (e + 2) / (e * (e + 2) + 2))
+
+
+def mish_slope(x: Tensor) -> Tensor:
+    """t + x·σ(x)·(1 - t²), t = tanh(log(1 + e)) = n/(n + 2), n = e·(e + 2), e = exp(x)"""
+    z = clip(wide(x), -1000, 40)
+    e = exp(z)
+    n = e * (e + 2)
+    return (n / (n + 2) + z * (e / (1 + e)) * (4 * (n + 1) / (n + 2) / (n + 2))).cast(x.dtype)

@@ -1,4 +1,4 @@
-"""Piecewise linear activations. Each value stands with its slope, dy/dx; at a kink the slope is torch's."""
+"""ReLU and its kin: linear on each side of zero. Each value stands with its slope dy/dx; at a kink it is torch's."""
 
 from __future__ import annotations
 
@@ -17,11 +17,25 @@ def relu_slope(x: Tensor) -> Tensor:
     return step(x)
 
 
+def relu2(x: Tensor) -> Tensor:
+    """max(x, 0)²"""
+    return above(x) * above(x)
+
+
+def relu2_slope(x: Tensor) -> Tensor:
+    """2·max(x, 0)"""
+    return above(x) * 2
+
+
 def leaky(x: Tensor, slope: Tensor, usual: float) -> Tensor:
-    """x for x > 0, else slope·x. onnxruntime has this in one pass for a slope known beforehand: the usual one."""
-    if x.dtype != FLOAT:
+    """x for x > 0, else slope·x. onnxruntime does it in one pass if the slope is known beforehand: so for the usual."""
+
+    def composed() -> Tensor:
         return above(x) + slope * below(x)
-    return when(all_within(slope, usual, usual), lambda: x.op("LeakyRelu", alpha=usual), lambda: above(x) + slope * below(x))
+
+    if x.dtype != FLOAT:
+        return composed()
+    return when(all_within(slope, usual, usual), lambda: x.op("LeakyRelu", alpha=usual), composed)
 
 
 def leaky_slope(x: Tensor, slope: Tensor) -> Tensor:
@@ -39,6 +53,15 @@ def leaky_relu_slope(x: Tensor, negative_slope: Tensor) -> Tensor:
     return leaky_slope(x, negative_slope)
 
 
+def rrelu(x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """x for x > 0, else x·(lower + upper)/2: the mean of the slopes drawn in training"""
+    return leaky(x, (lower + upper) / 2, usual=(1 / 8 + 1 / 3) / 2)
+
+
+def rrelu_slope(x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    return leaky_slope(x, (lower + upper) / 2)
+
+
 def prelu(x: Tensor, weight: Tensor) -> Tensor:
     """x for x > 0, else weight·x, with one weight or one per channel (axis 1)"""
     return leaky(x, per_channel(weight, x), usual=0.25)
@@ -50,8 +73,8 @@ def prelu_slope(x: Tensor, weight: Tensor) -> Tensor:
 
 def prelu_weight_gradient(x: Tensor, grad_output: Tensor, weight: Tensor) -> Tensor:
     """The sum of min(x, 0)·grad_output over all that shares a weight, in FP64, in the shape of `weight`"""
-    terms = wide(below(x)) * wide(grad_output)
-    sums = by_channel(terms, weight).op("ReduceSum", terms.graph.constant([0, 2], INT64))
+    terms = by_channel(wide(below(x)) * wide(grad_output), weight)
+    sums = terms.op("ReduceSum", terms.graph.constant([0, 2], INT64))
     return reshaped(sums, shape(weight)).cast(weight.dtype)
 
 

@@ -14,7 +14,7 @@ from models.activations.table import ACTIVATIONS
 def entry(name: str) -> dict[str, Any]:
     """The catalogue's text on one activation, as it goes into the model's metadata."""
     text = resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    return {"parameters": [], "elementwise": _is_elementwise(name)} | tomllib.loads(text)
+    return {"paper": None, "parameters": [], "elementwise": _is_elementwise(name)} | tomllib.loads(text)
 
 
 def _is_elementwise(name: str) -> bool:

@@ -6,7 +6,9 @@ Neither the parser nor uvicorn bounds a head, so one connection could fill the m
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.codecs import json, media
@@ -34,10 +36,28 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("This is not an HTTP request.")
         self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
         if self._head_bytes > MAX_HEAD_BYTES:
             self.send_400_response(f"The head of a request may have {MAX_HEAD_BYTES} bytes.")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Answers as if no other protocol had been offered (RFC 9110 §7.8), as Java's own client does with each first
+        request. httptools takes what follows for that protocol, so another parser reads it as the body it is."""
+        self.cycle.keep_alive = False
+        framing = [header for header in self.headers if header[0] in (b"content-length", b"transfer-encoding")]
+        if framing and not self.cycle.response_complete:
+            self.cycle.more_body = True
+            body = SimpleNamespace(on_body=self.on_body, on_message_complete=self.on_message_complete)
+            self.parser = httptools.HttpRequestParser(body)
+            head = b"".join(b"%b: %b\r\n" % header for header in framing)
+            self.data_received(b"POST / HTTP/1.1\r\n" + head + b"\r\n" + rest)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

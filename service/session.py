@@ -42,6 +42,7 @@ ORT_ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
+BROKEN_OPTIMIZERS = ["FuseReluClip"]  # refuses a graph with a Relu before a Clip in FP64, which is a good graph
 OURS = re.compile(r"alloc|CUDA|CUBLAS|CUDNN|out of memory", re.IGNORECASE)  # a machine's fault, never the request's
 
 
@@ -55,6 +56,10 @@ class Runtime:
 
 class NotCarriedModel(ModelError):
     """The graph runs, but has an input or output (a sequence, a map) that no tensor protocol can carry."""
+
+
+class ProviderError(ModelError):
+    """The provider that was demanded does not work here, whatever the model."""
 
 
 class Session:
@@ -128,10 +133,10 @@ class Session:
 def usable_provider(providers: str) -> str:
     """The provider that `--providers` comes to on this machine, as far as the build of onnxruntime can tell.
 
-    Raises ModelError when CUDA was demanded and this build has none."""
+    Raises ProviderError when CUDA was demanded and this build has none."""
     compiled_in = CUDA in ort.get_available_providers()
     if providers == "cuda" and not compiled_in:
-        raise ModelError(
+        raise ProviderError(
             "`--providers cuda` needs onnxruntime-gpu, and the onnxruntime installed here was built without CUDA"
             " (use the CUDA image, or `--providers auto`)."
         )
@@ -146,8 +151,9 @@ def version() -> str:
 def redact(message: str) -> str:
     """onnxruntime's message as one line without paths of this machine or places in its source."""
     message = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", message)
-    message = re.sub(r"Load model from .*? failed:", "", message)
-    message = re.sub(r"\S*/\S+\.(?:cc|h|cpp|cu):\d+ .*?\)\s+(?=[A-Z])", "", message)
+    message = re.sub(r"Load model from .*? failed[:.]", "", message)
+    message = re.sub(r"\S*/\S+\.(?:cc|h|cpp|cu):\d+ .*?\)(?: const)?\s+(?=[A-Z])", "", message)
+    message = re.sub(r"([\"'])/[^\"']*\1", "the file", message)
     message = re.sub(r"(?:/[^\s/:'\"]+){2,}", "the file", message)
     return " ".join(message.split())[:500]
 
@@ -156,13 +162,16 @@ def _open(path: Path, runtime: Runtime) -> Any:
     provider = usable_provider(runtime.providers)
     try:
         session = ort.InferenceSession(
-            str(path), _options(runtime), providers=[provider, CPU][: 1 if provider == CPU else 2]
+            str(path),
+            _options(runtime),
+            providers=[provider, CPU][: 1 if provider == CPU else 2],
+            disabled_optimizers=BROKEN_OPTIMIZERS,
         )
     except ORT_ERRORS as error:
-        raise ModelError(_plain(redact(str(error)))) from error
+        raise ModelError(_plain(redact(str(error).replace(str(path.parent), "")))) from error
     session.disable_fallback()
     if runtime.providers == "cuda" and session.get_providers()[0] != CUDA:
-        raise ModelError("`--providers cuda`: CUDA did not start on this machine (driver or device missing?).")
+        raise ProviderError("`--providers cuda`: CUDA did not start on this machine (driver or device missing?).")
     return session
 
 

@@ -1,0 +1,226 @@
+"""onnxruntime behind its one door: telemetry, exceptions, providers, threads, plain refusals."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from onnxruntime.capi import onnxruntime_pybind11_state as library
+
+from service import session as module
+from service.errors import Internal, ModelError, Unfit
+from service.session import CPU, NotCarriedModel, Runtime, Session, redact, usable_provider
+
+HOOK = """
+import builtins, os, sys
+assert "ORT_DISABLE_TELEMETRY" not in os.environ
+real = builtins.__import__
+seen = []
+
+def watched(name, *rest, **named):
+    if name.partition(".")[0] == "onnxruntime" and "onnxruntime" not in sys.modules:
+        seen.append(os.environ.get("ORT_DISABLE_TELEMETRY"))
+    return real(name, *rest, **named)
+
+builtins.__import__ = watched
+import {module}
+assert "onnxruntime" in sys.modules
+assert seen and set(seen) == {{"1"}}, seen
+print("set before the import")
+"""
+
+
+@pytest.mark.parametrize("imported", ["service.session", "service.app", "service.server", "service.cli.predict"])
+def test_telemetry_is_off_before_the_library_is_imported(imported: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "COVERAGE_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", HOOK.format(module=imported)],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "set before the import\n", done.stderr
+
+
+def test_every_exception_of_the_library_is_known() -> None:
+    found = {
+        member
+        for _, member in inspect.getmembers(library, inspect.isclass)
+        if issubclass(member, Exception) and member.__module__.startswith("onnxruntime")
+    }
+    assert found
+    assert set(module.ORT_ERRORS) == found
+
+
+def test_threads_are_set_and_do_not_spin(graphs: Any, tmp_path: Path) -> None:
+    found = Session(graphs.identity(tmp_path / "x.onnx", 1, ["n"]), Runtime("cpu", 3))
+    options = found._session.get_session_options()
+    assert options.intra_op_num_threads == 3
+    assert options.inter_op_num_threads == 1
+    for key in ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning"):
+        assert options.get_session_config_entry(key) == "0"
+
+
+def test_provider_in_use_is_told(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    assert Session(graphs.identity(tmp_path / "x.onnx", 1, ["n"]), cpu).provider == CPU
+
+
+def test_cuda_without_cuda_is_one_clear_sentence(graphs: Any, tmp_path: Path) -> None:
+    path = graphs.identity(tmp_path / "x.onnx", 1, ["n"])
+    with pytest.raises(ModelError, match=r"^`--providers cuda` needs onnxruntime-gpu.*\.$"):
+        Session(path, Runtime("cuda"))
+    assert Session(path, Runtime("auto")).provider == CPU
+    assert usable_provider("auto") == usable_provider("cpu") == CPU
+
+
+def test_outputs_come_in_the_order_asked_for(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    found = Session(graphs.two_outputs(tmp_path / "x.onnx"), cpu)
+    power, negated = found.run({"x": np.ones((1, 2), np.float32)}, ["power", "negated"])
+    assert negated.tolist() == [[-1, -1]]
+    assert power == pytest.approx(np.e)
+    assert len(found.run({"x": np.ones((1, 2), np.float32)}, ["negated"])) == 1
+
+
+def test_refused_values_are_422_with_the_reason(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    found = Session(graphs.lookup(tmp_path / "x.onnx"), cpu)
+    with pytest.raises(Unfit, match="cannot compute these values.*99"):
+        found.run({"index": np.array([99])}, ["y"])
+
+
+def test_machines_own_fault_is_500(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    nodes = [helper.make_node("ConstantOfShape", ["x"], ["y"])]
+    ends = ([("x", TensorProto.INT64, ["n"])], [("y", TensorProto.FLOAT)])
+    found = Session(graphs.write(tmp_path / "x.onnx", nodes, *ends), cpu)
+    with pytest.raises(Internal):
+        found.run({"x": np.array([2**20, 2**20, 2**10])}, ["y"])
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0), (2, 3)])
+def test_bfloat16_goes_in_and_out(graphs: Any, tmp_path: Path, cpu: Runtime, shape: tuple[int, ...]) -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Identity", ["x"], ["y"]),
+    ]
+    ends = ([("x", TensorProto.BFLOAT16)], [("y", TensorProto.BFLOAT16), ("wide", TensorProto.FLOAT)])
+    found = Session(graphs.write(tmp_path / "x.onnx", nodes, *ends), cpu)
+    x = np.random.default_rng(0).normal(size=shape).astype(ml_dtypes.bfloat16)
+    y, wide = found.run({"x": x}, ["y", "wide"])
+    assert y.dtype == ml_dtypes.bfloat16
+    assert y.shape == x.shape
+    assert y.tobytes() == x.tobytes()
+    assert wide.tobytes() == x.astype(np.float32).tobytes()
+
+
+def test_signature_tells_scalars_from_unknown_ranks(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    assert Session(graphs.identity(tmp_path / "scalar.onnx", 1, []), cpu).inputs[0].shape == ()
+    node = helper.make_node("Identity", ["x"], ["y"])
+    unranked = graphs.write(tmp_path / "unranked.onnx", [node], [("x", 1)], [("y", 1)])
+    assert Session(unranked, cpu).inputs[0].shape is None
+    offset = Session(graphs.offset(tmp_path / "offset.onnx"), cpu)
+    assert [spec.name for spec in offset.inputs] == ["x"]
+    assert [spec.name for spec in offset.parameters] == ["bias"]
+
+
+def test_relu_before_a_clip_in_double_is_loaded(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["h"]), helper.make_node("Clip", ["h", "low", "high"], ["y"])]
+    ends = ([("x", TensorProto.DOUBLE, ["n"])], [("y", TensorProto.DOUBLE, ["n"])])
+    constants = {"low": np.array(0.0), "high": np.array(6.0)}
+    found = Session(graphs.write(tmp_path / "x.onnx", nodes, *ends, constants), cpu)
+    assert found.run({"x": np.array([-1.0, 3.0, 9.0])}, ["y"])[0].tolist() == [0, 3, 6]
+
+
+@pytest.mark.parametrize(("what", "number"), [("ir_version", 99), ("opset", 99)])
+def test_version_from_the_future_is_told_plainly(
+    graphs: Any, tmp_path: Path, cpu: Runtime, what: str, number: int
+) -> None:
+    path = graphs.identity(tmp_path / "x.onnx", 1, ["n"])
+    model = onnx.load(path)
+    if what == "ir_version":
+        model.ir_version = number
+    else:
+        model.opset_import[0].version = number
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=rf"it has (IR version|opset) {number}; onnxruntime .* reads up to \d+"):
+        Session(path, cpu)
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no graph", b"\x08\x0a\x12\x00", bytes(100)])
+def test_what_is_no_graph_is_told_without_a_path(tmp_path: Path, cpu: Runtime, content: bytes) -> None:
+    path = tmp_path / "a folder" / "x.onnx"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        Session(path, cpu)
+    assert "a folder" not in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+    assert str(caught.value)
+
+
+def test_missing_file_is_told_without_a_path(tmp_path: Path, cpu: Runtime) -> None:
+    with pytest.raises(ModelError) as caught:
+        Session(tmp_path / "a folder" / "x.onnx", cpu)
+    assert "folder" not in str(caught.value)
+
+
+def test_sequence_is_not_carried(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    with pytest.raises(NotCarriedModel, match="seq"):
+        Session(graphs.sequence(tmp_path / "x.onnx"), cpu)
+
+
+def external(path: Path, location: str) -> Path:
+    """A graph whose one weight lies in another file."""
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [4], bytes(16), raw=True)
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", "16")):
+        weight.external_data.add(key=key, value=value)
+    ends = [helper.make_tensor_value_info(name, 1, [4]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", ends[:1], ends[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_external_data_is_read_beside_the_model_and_nowhere_else(tmp_path: Path, cpu: Runtime) -> None:
+    weight = np.arange(4, dtype=np.float32)
+    (tmp_path / "secret.bin").write_bytes(weight.tobytes())
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "weight.bin").write_bytes(weight.tobytes())
+    found = Session(external(tmp_path / "own" / "good.onnx", "weight.bin"), cpu)
+    assert found.run({"x": np.zeros(4, np.float32)}, ["y"])[0].tolist() == [0, 1, 2, 3]
+    for location in ("../secret.bin", str(tmp_path / "secret.bin"), "missing.bin"):
+        with pytest.raises(ModelError) as caught:
+            Session(external(tmp_path / "own" / "bad.onnx", location), cpu)
+        assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("[ONNXRuntimeError] : 1 : FAIL : Load model from /a/b c/x.onnx failed:Protobuf broke.", "Protobuf broke."),
+        (
+            "bad /onnxruntime_src/core/x.cc:83 virtual Status F::Apply(Graph&) const Unexpected type",
+            "bad Unexpected type",
+        ),
+        ("/onnxruntime_src/core/gather.h:10 Status f(const T&) Index 9 is out", "Index 9 is out"),
+        ("cannot open '/home/me/my models/x.data' here", "cannot open the file here"),
+        ("cannot open /home/me/x.data: gone", "cannot open the file: gone"),
+        ("two\n\nlines", "two lines"),
+    ],
+)
+def test_messages_are_told_without_paths(message: str, told: str) -> None:
+    assert redact(message) == told
+    assert len(redact("x" * 5000)) == 500

@@ -1,0 +1,133 @@
+"""Settings: one table, read once, bounded, frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from pydantic import ValidationError
+
+from service import cores
+from service.cli import main
+from service.errors import SettingsError
+from service.settings import Settings, flag, read, variable
+
+DEFAULTS = {
+    "host": "127.0.0.1",
+    "port": 8000,
+    "workers": 1,
+    "models": None,
+    "default_model": "fashion_mnist",
+    "providers": "auto",
+    "max_body_bytes": 64 << 20,
+    "max_batch_size": 64,
+    "max_queue_rows": 4096,
+    "request_timeout_s": 30,
+    "drain_timeout_s": 20,
+    "api_token": None,
+    "log_format": "text",
+    "log_level": "info",
+    "cors_origin": None,
+}
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    found = read({})
+    assert {name: getattr(found, name) for name in DEFAULTS} == DEFAULTS
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described_as_flag_and_variable(name: str) -> None:
+    description = Settings.model_fields[name].description
+    assert description
+    assert description.endswith(".")
+    shown = " ".join(CliRunner().invoke(main, ["serve", "--help"], terminal_width=200).output.split())
+    assert flag(name) in shown
+    assert variable(name) in shown
+    assert description in shown
+    assert variable(name) == f"ACTSERVE_{name.upper()}"
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        read({}).port = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "-1"),
+        ("port", "65536"),
+        ("port", "abc"),
+        ("workers", "0"),
+        ("workers", "many"),
+        ("providers", "tpu"),
+        ("intra_op_threads", "0"),
+        ("max_body_bytes", "0"),
+        ("max_batch_size", "0"),
+        ("max_queue_rows", "1.5"),
+        ("request_timeout_s", "0"),
+        ("drain_timeout_s", "-1"),
+        ("drain_timeout_s", "soon"),
+        ("log_format", "xml"),
+        ("log_level", "loud"),
+        ("no_shipped_models", "perhaps"),
+        ("unknown_setting", "1"),
+    ],
+)
+def test_value_out_of_bounds_is_one_sentence_with_both_names(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read({name: value})
+    assert flag(name) in str(caught.value)
+    assert variable(name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_text_is_read_as_the_settings_type() -> None:
+    found = read({"port": "9", "workers": "2", "request_timeout_s": "0.5", "models": "/x", "no_shipped_models": "true"})
+    assert (found.port, found.workers, found.request_timeout_s) == (9, 2, 0.5)
+    assert found.models == Path("/x")
+    assert found.no_shipped_models is True
+
+
+def test_token_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("  secret\n")
+    found = read({"api_token_file": str(file)})
+    assert found.api_token is not None
+    assert found.api_token.get_secret_value() == "secret"
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+def test_token_file_that_holds_none_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match="--api-token-file"):
+        read({"api_token_file": file})
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "available", "expected"),
+    [(1, None, 8, (1, 8)), ("auto", None, 8, (8, 1)), (3, None, 8, (3, 2)), (16, None, 8, (16, 1)), (2, 5, 8, (2, 5))],
+)
+def test_threads_are_shared_among_the_workers(
+    monkeypatch: pytest.MonkeyPatch, workers: Any, threads: int | None, available: int, expected: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(cores, "available", lambda: available)
+    found = read({"workers": workers, "intra_op_threads": threads})
+    assert (found.worker_count, found.threads_for_one_run) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [(["--port", "-1"], {}), ([], {"ACTSERVE_PORT": "-1"}), (["--workers=x"], {"ACTSERVE_PORT": "1"})],
+)
+def test_wrong_setting_of_serve_is_one_sentence_and_status_2(arguments: list[str], environment: dict[str, str]) -> None:
+    done = CliRunner().invoke(main, ["serve", *arguments], env=environment)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("actserve: --")
+    assert done.stderr.count("\n") == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from service.errors import ModelError, NotCarried, NotFound, NotReady
 from service.model import Model
-from service.session import NotCarriedModel, Runtime
+from service.session import NotCarriedModel, ProviderError, Runtime
 
 log = logging.getLogger("actserve.repository")
 
@@ -129,6 +129,8 @@ class Repository:
     def _load(self, name: str, version: str, path: Path) -> Model | ModelError:
         try:
             return Model(name, version, path, self._runtime)
+        except ProviderError:  # no fault of the model's: none could be served as demanded
+            raise
         except ModelError as error:
             log.error("model %s version %s is not served: %s", name, version, error)
             return error

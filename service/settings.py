@@ -13,7 +13,7 @@ from service.errors import SettingsError
 PREFIX = "ACTSERVE_"
 MIB = 1 << 20
 
-Positive = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Settings(BaseModel):
@@ -43,8 +43,8 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(64 * MIB, ge=1, description="A larger request body is refused while it arrives.")
     max_batch_size: int = Field(64, ge=1, description="Rows that are joined in one run at most.")
     max_queue_rows: int = Field(4096, ge=1, description="Rows that wait for one model at most; more get 429.")
-    request_timeout_s: Positive = Field(30, description="Seconds until a request is answered with 504.")
-    drain_timeout_s: Positive = Field(20, description="Seconds after SIGTERM in which accepted requests are answered.")
+    request_timeout_s: Seconds = Field(30, description="Seconds until a request is answered with 504.")
+    drain_timeout_s: Seconds = Field(20, description="Seconds after SIGTERM in which accepted requests are answered.")
     api_token: SecretStr | None = Field(None, description="Bearer token that every request but a probe must carry.")
     api_token_file: Path | None = Field(None, description="File that holds the API token.")
     log_format: Literal["text", "json"] = Field("text", description="One line for each event, as text or JSON.")

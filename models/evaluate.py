@@ -8,7 +8,7 @@ from typing import Final
 from models import card, pictures
 from models.data import LOADERS
 from models.measurement import Measurement, measure
-from models.recipe import find
+from models.recipe import find, known
 
 REPOSITORY: Final = Path(__file__).parent / "repository"
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
@@ -16,13 +16,14 @@ DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 
 def measurements(repository: Path) -> Iterator[Measurement]:
     """Measures every trained network in the repository on its own test set; the activations there are passed over."""
-    for path in sorted(repository.glob("*/1/model.onnx")):
-        model = path.parts[-3]
-        try:
-            recipe, _ = find(model)
-        except ValueError:
-            continue
-        yield measure(model, path, LOADERS[recipe.data]().test)
+    test_sets = {name: load().test for name, load in LOADERS.items()}
+    for model, path in networks(repository).items():
+        yield measure(model, path, test_sets[find(model)[0].data])
+
+
+def networks(repository: Path) -> dict[str, Path]:
+    """The files in the repository, by model, whose names have a recipe."""
+    return {path.parts[-3]: path for path in sorted(repository.glob("*/1/model.onnx")) if known(path.parts[-3])}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

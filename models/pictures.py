@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,10 @@ from models.measurement import Measurement
 
 SETTINGS: Final = {"svg.hashsalt": "actserve", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}
 BLUE: Final = "#2f6db5"
+PALE: Final = "#c3d5ea"
+GREY: Final = "#999999"
+FEW: Final = 0.002
+"""A bin with a smaller share of the images is drawn pale: its accuracy is mostly chance."""
 
 
 def draw(measurement: Measurement, folder: Path) -> None:
@@ -22,7 +27,7 @@ def draw(measurement: Measurement, folder: Path) -> None:
         confusion = Figure(figsize=(6, 5.4), layout="constrained")
         _confusion(confusion.subplots(), measurement.confusion, measurement.class_names)
         _save(confusion, folder / f"{measurement.model}_confusion.svg")
-        calibration = Figure(figsize=(4.6, 4.6), layout="constrained")
+        calibration = Figure(figsize=(4.6, 6), layout="constrained")
         _calibration(calibration.subplots(), measurement.reliability)
         _save(calibration, folder / f"{measurement.model}_calibration.svg")
 
@@ -30,7 +35,7 @@ def draw(measurement: Measurement, folder: Path) -> None:
 def _confusion(axes: Axes, counts: torch.Tensor, names: list[str]) -> None:
     """Counts, shaded by their share of the true class."""
     shares = counts / counts.sum(dim=1, keepdim=True)
-    axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
+    axes.pcolormesh(shares.numpy(), cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
     for row, column in torch.cartesian_prod(torch.arange(len(names)), torch.arange(len(names))).tolist():
         ink = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column + 0.5, row + 0.5, str(int(counts[row, column])), ha="center", va="center", color=ink)
@@ -42,17 +47,22 @@ def _confusion(axes: Axes, counts: torch.Tensor, names: list[str]) -> None:
 
 
 def _calibration(axes: Axes, measured: Reliability) -> None:
-    """Bars of accuracy by confidence; a calibrated network's bars end on the diagonal. Below, where the images lie."""
-    middles = (torch.arange(BINS) + 0.5) / BINS
-    axes.bar(middles, measured.accuracy, width=0.9 / BINS, color=BLUE, label="accuracy")
+    """Accuracy by confidence; a calibrated network's bars end on the diagonal. Below, how many images each bin has."""
+    middles = (np.arange(BINS) + 0.5) / BINS
+    inks = [BLUE if share >= FEW else PALE for share in measured.share.tolist()]
     axes.bar(
-        middles, -0.2 * measured.share, width=0.9 / BINS, color="#999999", label="share of images (0 to 1, downwards)"
+        middles,
+        measured.accuracy.numpy(),
+        width=0.9 / BINS,
+        color=inks,
+        label=f"accuracy (pale: under {FEW:.1%} of images)",
     )
+    axes.bar(middles, -0.2 * measured.share.numpy(), width=0.9 / BINS, color=GREY, label="share of images, downwards")
     axes.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1, label="perfectly calibrated")
     axes.set(xlabel="confidence (highest probability)", ylabel="accuracy", xlim=(0, 1), ylim=(-0.22, 1), aspect="equal")
     axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     axes.set_title(f"expected calibration error {measured.error:.4f}")
-    axes.legend(loc="upper left", frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
 
 
 def _save(figure: Figure, path: Path) -> None:

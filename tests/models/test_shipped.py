@@ -11,40 +11,41 @@ import onnxruntime
 import pytest
 
 from models.data import LOADERS
-from models.evaluate import REPOSITORY, measurements
+from models.evaluate import REPOSITORY, measurements, networks
 from models.export import single_thread
 from models.measurement import Measurement
-from models.recipe import SEEDS
+from models.recipe import SEEDS, find
 
-MEASURED = {each.model: each for each in measurements(REPOSITORY)}
+FILES = networks(REPOSITORY)
 PROPERTIES = {
     "task", "description", "labels", "scores", "image", "batching", "data", "recipe", "metrics", "seed",
 }  # fmt: skip
 
 
-def path_of(model: str) -> Path:
-    return REPOSITORY / model / "1" / "model.onnx"
+@pytest.fixture(scope="module")
+def all_measured() -> dict[str, Measurement]:
+    return {each.model: each for each in measurements(REPOSITORY)}
 
 
-@pytest.fixture(params=MEASURED)
-def measured(request: pytest.FixtureRequest) -> Measurement:
-    return MEASURED[request.param]
+@pytest.fixture(params=FILES)
+def measured(request: pytest.FixtureRequest, all_measured: dict[str, Measurement]) -> Measurement:
+    return all_measured[request.param]
 
 
 def test_fashion_mnist_and_digits_are_shipped() -> None:
-    assert {"fashion_mnist", "digits"} <= set(MEASURED)
+    assert {"fashion_mnist", "digits"} <= set(FILES)
 
 
-def test_fashion_mnist_recognises_the_official_test_images() -> None:
-    measured = MEASURED["fashion_mnist"]
+def test_fashion_mnist_recognises_the_official_test_images(all_measured: dict[str, Measurement]) -> None:
+    measured = all_measured["fashion_mnist"]
     assert len(measured.labels) == 10_000
     assert measured.accuracy >= 0.898
     assert measured.metrics["test_accuracy_mean"] >= 0.898
     assert measured.reliability.error <= 0.015
 
 
-def test_digits_recognises_the_held_out_images() -> None:
-    assert MEASURED["digits"].accuracy >= 0.97
+def test_digits_recognises_the_held_out_images(all_measured: dict[str, Measurement]) -> None:
+    assert all_measured["digits"].accuracy >= 0.97
 
 
 def test_figures_in_the_file_are_those_measured_again(measured: Measurement) -> None:
@@ -64,16 +65,16 @@ def test_metadata_is_complete(measured: Measurement) -> None:
 
 
 def test_file_is_small_whole_and_old_enough_to_load_anywhere(measured: Measurement) -> None:
-    model = onnx.load_model(path_of(measured.model), load_external_data=False)
+    model = onnx.load_model(FILES[measured.model], load_external_data=False)
     onnx.checker.check_model(model, full_check=True)
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 20)]
     assert model.ir_version == 9
     assert not any(weight.external_data for weight in model.graph.initializer)
-    assert path_of(measured.model).stat().st_size < 500_000
+    assert FILES[measured.model].stat().st_size < 500_000
 
 
 def test_file_tells_nothing_of_the_machine_it_was_made_on(measured: Measurement) -> None:
-    content = path_of(measured.model).read_bytes()
+    content = FILES[measured.model].read_bytes()
     for telltale in (
         b".py",
         b"site-packages",
@@ -86,14 +87,14 @@ def test_file_tells_nothing_of_the_machine_it_was_made_on(measured: Measurement)
     ):
         assert telltale not in content
     assert not re.search(rb"/\w+/\w+/\w+/", content)
-    model = onnx.load_model(path_of(measured.model))
+    model = onnx.load_model(FILES[measured.model])
     assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
     assert not model.doc_string
     assert not model.graph.doc_string
 
 
 def test_input_and_outputs_are_named_and_shaped_as_agreed(measured: Measurement) -> None:
-    session = onnxruntime.InferenceSession(path_of(measured.model), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(FILES[measured.model], providers=["CPUExecutionProvider"])
     tensors = [*session.get_inputs(), *session.get_outputs()]
     expected = [("input", ["batch", 784]), ("logits", ["batch", 10]), ("probabilities", ["batch", 10])]
     assert [(tensor.name, tensor.shape) for tensor in tensors] == expected
@@ -101,17 +102,17 @@ def test_input_and_outputs_are_named_and_shaped_as_agreed(measured: Measurement)
 
 
 def test_batch_of_32_images_gives_32_rows_of_probabilities(measured: Measurement) -> None:
-    session = onnxruntime.InferenceSession(path_of(measured.model), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(FILES[measured.model], providers=["CPUExecutionProvider"])
     (probabilities,) = session.run(["probabilities"], {"input": np.random.default_rng(0).random((32, 784), np.float32)})
     assert probabilities.shape == (32, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
 
 
 def test_joined_rows_have_the_bits_of_single_ones(measured: Measurement) -> None:
-    dataset = LOADERS["digits" if measured.model.startswith("digits") else "fashion_mnist"]()
+    dataset = LOADERS[find(measured.model)[0].data]()
     images = dataset.test.images.numpy()
     options = single_thread()
-    session = onnxruntime.InferenceSession(path_of(measured.model), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(FILES[measured.model], options, providers=["CPUExecutionProvider"])
     single = np.concatenate(
         [session.run(["logits"], {"input": images[row : row + 1]})[0] for row in range(len(images))]
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from models.activations.axis import all_within, folded, halves, largest, reshaped, shape, total
-from models.activations.elementary import INT64, below, clip, exp, exp_of_wide, log1p_of_wide, wide
-from models.activations.exponentials import sigmoid
+from models.activations.axis import all_within, folded, halves, largest, raised, reshaped, shape, total
+from models.activations.elementary import DOUBLE, INT64, clip, exp, exp_of_wide, log1p_of_wide, wide
+from models.activations.exponentials import gate, sigmoid
 from models.activations.graph import Tensor, equal, when
 
 
@@ -25,8 +25,12 @@ def softmax(x: Tensor, dim: Tensor) -> Tensor:
 
 
 def softmax_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:
-    """y·(g - Σ g·y), in FP64 because the difference cancels"""
-    y, g = softmax(wide(x), dim), wide(g)
+    """y·(g - Σ g·y), in FP64 because the difference cancels; and with g taken relative to its value at the largest x,
+    which changes nothing but leaves the sum as small as it is when one y is all but 1"""
+    z, g = wide(x), wide(g)
+    top = equal(z, largest(z, dim)).cast(DOUBLE)
+    g = g - total(g * top, dim) / total(top, dim)
+    y = softmax(z, dim)
     return (y * (g - total(g * y, dim))).cast(x.dtype)
 
 
@@ -64,28 +68,21 @@ def glu(x: Tensor, dim: Tensor) -> Tensor:
     return gate(a, b)
 
 
-def gate(a: Tensor, b: Tensor) -> Tensor:
-    """a·σ(b) = a·h·h / (1 + exp(-|b|)), h = exp(min(b, 0)/2): σ(b) alone may underflow where a·σ(b) does not"""
-    h = exp(below(b) * 0.5)
-    return a * h * (h / (1 + exp(-abs(b))))
-
-
 def glu_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:
-    """σ(b)·g for the first half, a·σ(b)·σ(-b)·g for the second"""
-    a, b = halves(x, dim)
-    first = sigmoid(b) * g
-    second = gate(a, b) * sigmoid(-b) * g
+    """σ(b)·g for the first half, a·σ(b)·σ(-b)·g for the second; in FP64, where no part of the product underflows"""
+    a, b = halves(wide(x), dim)
+    first = sigmoid(b) * wide(g)
+    second = first * sigmoid(-b) * a
     both = folded(first, dim).op("Concat", folded(second, dim), axis=1)
-    return reshaped(both, shape(x))
+    return reshaped(both, shape(x)).cast(x.dtype)
 
 
 def hardmax(x: Tensor, dim: Tensor) -> Tensor:
     """1 at the first of the largest along the axis, 0 elsewhere"""
-    rows = folded(x, dim)
-    places = shape(rows).op("Gather", 1)
-    numbers = places.graph.node("Range", places.like(0), places, places.like(1), dtype=INT64)
-    chosen = equal(rows.op("ArgMax", dtype=INT64, axis=1), reshaped(numbers, places.like([1, -1, 1])))
-    return reshaped(chosen.cast(x.dtype), shape(x)) + nothing(x)
+    rows = raised(x)
+    top = equal(rows, largest(rows, dim)).cast(INT64)
+    first = equal(top.op("CumSum", dim) * top, 1)
+    return reshaped(first.cast(x.dtype), shape(x)) + nothing(x)
 
 
 def hardmax_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:

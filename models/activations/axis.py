@@ -31,13 +31,16 @@ def product(sizes: Tensor) -> Tensor:
     return joined(sizes, sizes.like([1])).op("ReduceProd")
 
 
+def raised(x: Tensor) -> Tensor:
+    """x, but a scalar as a list of one"""
+    sizes = shape(x)
+    return reshaped(x, shortened(joined(sizes, sizes.like([1])), shape(sizes).op("Max", [1])))
+
+
 def reduced(kind: str, x: Tensor, dim: Tensor) -> Tensor:
     """ReduceSum, ReduceMax, … over the axis `dim`, which stays as a size of 1."""
-    sizes = shape(x)
-    rank = shape(sizes)
-    raised = reshaped(x, shortened(joined(sizes, sizes.like([1])), rank.op("Max", [1])))
-    result = raised.op(kind, as_list(dim))
-    return reshaped(result, shortened(shape(result), rank))
+    result = raised(x).op(kind, as_list(dim))
+    return reshaped(result, shortened(shape(result), shape(shape(x))))
 
 
 def as_list(dim: Tensor) -> Tensor:

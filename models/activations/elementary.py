@@ -21,18 +21,9 @@ INT64: int = TensorProto.INT64
 INF = math.inf
 
 
-def coth_coefficients(terms: int, last: float = 1.0) -> tuple[float, ...]:
-    """The series t·coth t = 1 + t²/3 - t⁴/45 + … after its 1: 4^k·B(2k)/(2k)! for k = 1, 2, …
-
-    Cut short, it does best with its last coefficient made a little smaller (times `last`), to stand for the next ones.
-    """
-    exact = [Fraction(4**k, math.factorial(2 * k)) * bernoulli(2 * k) for k in range(1, terms + 1)]
-    return *map(float, exact[:-1]), float(exact[-1]) * last
-
-
-def artanh_coefficients(terms: int, last: float = 1.0) -> tuple[float, ...]:
-    """The series 2·artanh z = 2z + 2z³/3 + 2z⁵/5 + …, with its last coefficient a little larger."""
-    return *(2 / (2 * k + 1) for k in range(terms - 1)), 2 / (2 * terms - 1) * last
+def coth_coefficients(terms: int) -> list[Fraction]:
+    """t·coth t = 1 + t²/3 - t⁴/45 + …: 4^k·B(2k)/(2k)! for k = 0, 1, …"""
+    return [Fraction(4**k, math.factorial(2 * k)) * bernoulli(2 * k) for k in range(terms)]
 
 
 def bernoulli(n: int) -> Fraction:
@@ -43,16 +34,39 @@ def bernoulli(n: int) -> Fraction:
     return known[n]
 
 
-def halved(coefficients: tuple[float, ...]) -> tuple[float, ...]:
-    """The coefficients in t² of f(t) as coefficients in t of f(t/2), zeros between."""
-    return tuple(c for k, full in enumerate(coefficients, 1) for c in (full / 4**k, 0.0))[:-1]
+def expm1_coefficients(terms: int) -> list[Fraction]:
+    """t / expm1(t) = t/2·coth(t/2) - t/2 = 1 - t/2 + t²/12 - t⁴/720 + …"""
+    even = [c / 4**k for k, c in enumerate(coth_coefficients(terms))]
+    series = [c for pair in zip(even, [Fraction()] * terms, strict=True) for c in pair][:-1]
+    series[1] = Fraction(-1, 2)
+    return series
 
 
-# How many terms each series needs for the type, and what its last coefficient is to be multiplied with.
-EXPM1 = {FLOAT: halved(coth_coefficients(2, 0.997)), DOUBLE: halved(coth_coefficients(7))}
-TANH = {FLOAT: coth_coefficients(4, 0.97), DOUBLE: coth_coefficients(15)}
-TANHSHRINK = {FLOAT: coth_coefficients(8, 0.9), DOUBLE: coth_coefficients(22)}
-LOG1P = {FLOAT: artanh_coefficients(6, 1.09), DOUBLE: artanh_coefficients(18)}
+def tanhshrink_coefficients(terms: int) -> list[Fraction]:
+    """t³ / (t - tanh t) = t² + t² / (t·coth t - 1) = 3 + 6/5·t² - t⁴/175 + …, by division of the series."""
+    divisor = coth_coefficients(terms + 1)[1:]
+    quotient: list[Fraction] = []
+    for k in range(terms):
+        known = sum((quotient[i] * divisor[k - i] for i in range(k)), Fraction())
+        quotient.append((Fraction(k == 0) - known) / divisor[0])
+    return [c + (k == 1) for k, c in enumerate(quotient)]
+
+
+def artanh_coefficients(terms: int) -> list[Fraction]:
+    """2·artanh z = 2z + 2z³/3 + 2z⁵/5 + …"""
+    return [Fraction(2, 2 * k + 1) for k in range(terms)]
+
+
+def cut(series: list[Fraction], last: float = 1.0) -> tuple[float, ...]:
+    """The series as numbers. Cut short, it does best with its last term scaled a little, to stand for the next ones."""
+    return *map(float, series[:-1]), float(series[-1]) * last
+
+
+# As many terms of each series as the type needs.
+EXPM1 = {FLOAT: cut(expm1_coefficients(3), 0.997), DOUBLE: cut(expm1_coefficients(8))}
+TANH = {FLOAT: cut(tanhshrink_coefficients(4)), DOUBLE: cut(tanhshrink_coefficients(10))}
+TANHSHRINK = {FLOAT: cut(tanhshrink_coefficients(6), 0.95), DOUBLE: cut(tanhshrink_coefficients(15))}
+LOG1P = {FLOAT: cut(artanh_coefficients(6), 1.09), DOUBLE: cut(artanh_coefficients(18))}
 
 
 def clip(x: Tensor, low: Operand, high: Operand) -> Tensor:
@@ -61,8 +75,8 @@ def clip(x: Tensor, low: Operand, high: Operand) -> Tensor:
 
 
 def above(x: Tensor) -> Tensor:
-    """max(x, 0)"""
-    return x.op("Relu")
+    """max(x, 0). Not `Relu` in FP64: where a Clip follows one, onnxruntime's FuseReluClip fails to load the model."""
+    return x.op("Relu") if x.dtype == FLOAT else clip(x, 0, INF)
 
 
 def below(x: Tensor) -> Tensor:
@@ -98,7 +112,7 @@ def expm1_below(x: Tensor) -> Tensor:
     joint = -0.40625
 
     def series(t: Tensor) -> Tensor:
-        return t / polynomial(t, 1, -0.5, *EXPM1[t.dtype])
+        return t / polynomial(t, *EXPM1[t.dtype])
 
     return series(clip(x, joint, 0)) - above(1 + series(x.like(joint)) - exp(x))
 
@@ -110,23 +124,22 @@ def log1p(e: Tensor) -> Tensor:
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Up to a joint the series t / (t·coth t); what is missing beyond is added, as in `expm1_below`."""
+    """Up to a joint t less its tanhshrink; what is missing beyond is added, as in `expm1_below`."""
     joint = 0.5625
 
     def series(t: Tensor) -> Tensor:
-        return t / (1 + coth_excess(t, TANH[t.dtype]))
+        return t - tanhshrink_series(t, TANH[t.dtype])
 
     t = clip(x, -joint, joint)
     return series(t) + tanh_beyond(x, 1 - series(x.like(joint))) * (t * (1 / joint))
 
 
 def tanhshrink(x: Tensor) -> Tensor:
-    """x - tanh x: up to a joint t·k / (1 + k), k = t·coth t - 1; beyond it as in `tanh`."""
+    """x - tanh x, without cancellation: its series up to a joint, and what is missing beyond, as in `tanh`."""
     joint = 1.125
     t = clip(x, -joint, joint)
-    k = coth_excess(t, TANHSHRINK[t.dtype])
-    missing = tanh_beyond(x, x.like(1 - math.tanh(joint))) * (t * (1 / joint))
-    return t * k / (1 + k) + (x - t - missing)
+    missing = x - t - tanh_beyond(x, x.like(1 - math.tanh(joint))) * (t * (1 / joint))
+    return tanhshrink_series(t, TANHSHRINK[t.dtype]) + missing
 
 
 def tanh_beyond(x: Tensor, gap: Tensor) -> Tensor:
@@ -134,10 +147,10 @@ def tanh_beyond(x: Tensor, gap: Tensor) -> Tensor:
     return above(gap - 2 / (exp(abs(x) * 2) + 1))
 
 
-def coth_excess(t: Tensor, coefficients: tuple[float, ...]) -> Tensor:
-    """t·coth t - 1 = t²/3 - t⁴/45 + …"""
+def tanhshrink_series(t: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    """t - tanh t = t³ / (3 + 6/5·t² - t⁴/175 + …)"""
     square = t * t
-    return square * polynomial(square, *coefficients)
+    return t * square / polynomial(square, *coefficients)
 
 
 def wide(x: Tensor) -> Tensor:

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from models.activations import elementary
 from models.activations.axis import all_within
-from models.activations.elementary import INF, above, below, clip, exp, exp_of_wide, expm1_below, log1p, step, wide
+from models.activations.elementary import (
+    FLOAT,
+    INF,
+    above,
+    below,
+    clip,
+    exp,
+    exp_of_wide,
+    expm1_below,
+    log1p,
+    log1p_of_wide,
+    step,
+    wide,
+)
 from models.activations.graph import Tensor, when
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -20,9 +33,10 @@ def elu(x: Tensor, alpha: Tensor) -> Tensor:
 
 
 def elu_slope(x: Tensor, alpha: Tensor) -> Tensor:
-    """1 for x > 0, else α·exp(x)"""
+    """1 for x > 0, else α·exp(x) = α·h·h, h = exp(x/2): exp(x) may underflow where α·exp(x) does not"""
     positive = step(x)
-    return positive + (1 - positive) * alpha * exp(below(x))
+    h = exp(below(x) * 0.5)
+    return positive + (1 - positive) * (alpha * h * h)
 
 
 def selu(x: Tensor) -> Tensor:
@@ -53,9 +67,9 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def sigmoid_slope(x: Tensor) -> Tensor:
-    """σ(x)·σ(-x) = e / (1 + e)², e = exp(-|x|)"""
-    e = exp(-abs(x))
-    return e / (1 + e) / (1 + e)
+    """σ(x)·σ(-x) = 1 / (e + 2 + 1/e), e = exp(|x|)"""
+    e = exp(abs(x))
+    return 1 / (e + 1 / e + 2)
 
 
 def logsigmoid(x: Tensor) -> Tensor:
@@ -70,19 +84,22 @@ def logsigmoid_slope(x: Tensor) -> Tensor:
 
 def softplus(x: Tensor, beta: Tensor, threshold: Tensor) -> Tensor:
     """log(1 + exp(β·x)) / β = max(x, 0) + log(1 + exp(-β·|x|)) / β, and x where β·x > threshold"""
+
+    def scaled() -> Tensor:
+        return (log1p_of_wide(exp(wide(-abs(x)) * wide(beta))) / wide(beta)).cast(x.dtype)
+
     curved = 1 - step(x * beta - threshold)
-    return above(x) + curved * log1p(exp_of_product(-abs(x), beta)) / beta
+    return above(x) + curved * when(all_within(beta, 1, 1), lambda: log1p(exp(-abs(x))), scaled)
 
 
 def softplus_slope(x: Tensor, beta: Tensor, threshold: Tensor) -> Tensor:
     """σ(β·x), and 1 where β·x > threshold"""
+
+    def scaled() -> Tensor:
+        return sigmoid(wide(x) * wide(beta)).cast(x.dtype)
+
     straight = step(x * beta - threshold)
-    return straight + (1 - straight) / (1 + exp_of_product(-x, beta))
-
-
-def exp_of_product(x: Tensor, factor: Tensor) -> Tensor:
-    """exp(factor·x), the product not rounded to FP32"""
-    return when(all_within(factor, 1, 1), lambda: exp(x), lambda: exp_of_wide(wide(x) * wide(factor), x.dtype))
+    return straight + (1 - straight) * when(all_within(beta, 1, 1), lambda: sigmoid(x), scaled)
 
 
 def tanh(x: Tensor) -> Tensor:
@@ -91,9 +108,9 @@ def tanh(x: Tensor) -> Tensor:
 
 
 def tanh_slope(x: Tensor) -> Tensor:
-    """1 - tanh² x = 4e / (1 + e)², e = exp(-2|x|)"""
-    e = exp(abs(x) * -2)
-    return 4 * e / (1 + e) / (1 + e)
+    """1 - tanh² x = 4 / (e + 2 + 1/e), e = exp(2|x|)"""
+    e = exp(abs(x) * 2)
+    return 4 / (e + 1 / e + 2)
 
 
 def tanhshrink(x: Tensor) -> Tensor:
@@ -114,14 +131,20 @@ def softsign(x: Tensor) -> Tensor:
 
 def softsign_slope(x: Tensor) -> Tensor:
     """1 / (1 + |x|)²"""
-    root = 1 / (1 + abs(x))
-    return root * root
+    root = 1 + abs(x)
+    return 1 / (root * root)
 
 
 def silu(x: Tensor) -> Tensor:
-    """x·σ(x) = x·h·h / (1 + h²), h = exp(x/2): exp(x) would underflow before x·exp(x) does"""
-    h = exp(clip(x, -1000, 40) * 0.5)
-    return clip(x, -1000, INF) * h * (h / (1 + h * h))
+    """x·σ(x); x is held above -1000 so that -∞ gives 0, its limit"""
+    return gate(clip(x, -1000, INF), x)
+
+
+def gate(a: Tensor, b: Tensor) -> Tensor:
+    """a·σ(b) = a / (1 + exp(-b)), exp(-b) as a product, since it may overflow where a·σ(b) is still a normal number"""
+    limit = 88 if b.dtype == FLOAT else 709
+    power, excess = exp(clip(-b, -INF, limit)), exp(above(-b - limit))
+    return a / excess / (1 / excess + power)
 
 
 def silu_slope(x: Tensor) -> Tensor:
@@ -148,10 +171,11 @@ def swish_slope(x: Tensor, alpha: Tensor) -> Tensor:
 
 
 def mish(x: Tensor) -> Tensor:
-    """x·tanh(log(1 + e)) = x·e·(e + 2) / (e·(e + 2) + 2), e = exp(x), taken as h·h as in `silu`"""
-    h = exp(clip(x, -1000, 20) * 0.5)
-    e = h * h
-    return clip(x, -1000, INF) * h * (h * (e + 2) / (e * (e + 2) + 2))
+    """x·tanh(log(1 + e)) = x·n / (n + 2), n = e·(e + 2), e = exp(x); in FP64, whose error is not seen in the end"""
+    z = clip(wide(x), -1000, INF)
+    e = exp(clip(z, -1000, 40))
+    n = e * (e + 2)
+    return (z * (n / (n + 2))).cast(x.dtype)
 
 
 def mish_slope(x: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """`python -m models.activations.fit`: fit the tail of the normal distribution, write `gaussian_tables.py`.
 
-With exp(-a²/2) divided out, what remains of a tail is smooth: MILLS(a) = Φ(-a)·exp(a²/2) for gelu, and for its slope
-SLOPE(a) = (MILLS(a) - a/√2π) / (ROOT - a), where ROOT is the a at which the slope is 0. Each is fitted on [0, end] by
-a quotient of polynomials with the least relative error (Lawson's iteration on the linearised problem).
+With exp(-a²/2) divided out, what remains of a tail is smooth: mills(a) = Φ(-a)·exp(a²/2). gelu needs it as
+1/mills(a) = 2 + LINE·a - a·BEND(a), LINE = √2π. Its slope needs mills(a) - a/√2π, which is 0 at a = ROOT, as
+(ROOT - a)·(FLAT + SLOPE(a)), FLAT = 1/√2π. BEND and SLOPE are small where it matters, so their rounding errors are
+too; they also make up for the rounding of LINE and FLAT. Each is a quotient of polynomials with the least relative
+error on [0, end] (Lawson's iteration on the linearised problem).
 """
 
 from __future__ import annotations
@@ -16,15 +18,12 @@ import mpmath as mp
 import numpy as np
 
 Values = list[mp.mpf]
-HEAD = '"""Written by `python -m models.activations.fit`: coefficients, lowest first, of quotients of polynomials."""'
+Function = Callable[[mp.mpf], mp.mpf]
+HEAD = '"""Written by `python -m models.activations.fit`. Polynomials have their lowest coefficient first."""'
 
 
 def mills(a: mp.mpf) -> mp.mpf:
     return mp.exp(a * a / 2) * mp.erfc(a / mp.sqrt(2)) / 2
-
-
-def slope(a: mp.mpf) -> mp.mpf:
-    return (mills(a) - a / mp.sqrt(2 * mp.pi)) / (root() - a)
 
 
 @cache
@@ -32,7 +31,7 @@ def root() -> mp.mpf:
     return mp.findroot(lambda a: mills(a) - a / mp.sqrt(2 * mp.pi), 0.75)
 
 
-def fit(function: Callable[[mp.mpf], mp.mpf], end: float, above: int, below: int) -> list[Values]:
+def fit(function: Function, end: float, above: int, below: int) -> list[Values]:
     """Coefficients of two polynomials, of degrees `above` and `below`, whose quotient is the function on [0, end]."""
     points = nodes(6 * (above + below), end)
     values = [function(point) for point in points]
@@ -45,7 +44,7 @@ def fit(function: Callable[[mp.mpf], mp.mpf], end: float, above: int, below: int
         errors = [abs(t / (b * v) - 1) for t, b, v in zip(tops, bottoms, values, strict=True)]
         mean = mp.fdot(weights, errors) / len(points)
         weights = [w * e / mean for w, e in zip(weights, errors, strict=True)]
-    print(f"{function.__name__} on [0, {end}]: relative error {mp.nstr(max(errors), 3)}")
+    print(f"degrees {above} and {below} on [0, {end}]: relative error {mp.nstr(max(errors), 3)}")
     return [top, bottom]
 
 
@@ -67,32 +66,33 @@ def solve(points: Values, values: Values, scales: Values, above: int, below: int
     return [found[: above + 1], [mp.mpf(1), *found[above + 1 :]]]
 
 
-def text(name: str, *table: mp.mpf) -> str:
-    return "\n".join([f"{name} = (", *(f"    {float(value)!r}," for value in table), ")"])
+def tables(
+    dtype: type[np.floating[Any]], end: float, bend: tuple[int, int], slope: tuple[int, int]
+) -> dict[str, Values]:
+    """All that gelu needs in one type; `bend` and `slope` are the degrees of those quotients."""
+    tau = mp.sqrt(2 * mp.pi)
+    line, flat, zero = (mp.mpf(float(dtype(float(value)))) for value in (tau, 1 / tau, root()))
+    bend_top, bend_bottom = fit(lambda a: (2 + line * a - 1 / mills(a)) / a, end, *bend)
+    slope_top, slope_bottom = fit(lambda a: (mills(a) - a / tau) / (root() - a) - flat, end, *slope)
+    return {
+        "CONSTANTS": [line, flat, zero, root() - zero],
+        "BEND_TOP": bend_top,
+        "BEND_BOTTOM": bend_bottom,
+        "SLOPE_TOP": slope_top,
+        "SLOPE_BOTTOM": slope_bottom,
+    }
 
 
-def quotient(name: str, function: Callable[[mp.mpf], mp.mpf], end: float, above: int, below: int) -> str:
-    top, bottom = fit(function, end, above, below)
-    return text(f"{name}_TOP", *top) + "\n" + text(f"{name}_BOTTOM", *bottom)
-
-
-def halves(dtype: type[np.floating[Any]]) -> Values:
-    """ROOT rounded to the type, and what the rounding lost."""
-    high = mp.mpf(float(dtype(float(root()))))
-    return [high, root() - high]
+def text(name: str, table: dict[str, Values]) -> str:
+    """The tables of one type as a Python dictionary."""
+    lines = [f'    "{key}": ({", ".join(repr(float(value)) for value in values)}),' for key, values in table.items()]
+    return "\n".join([f"{name} = {{", *lines, "}"])
 
 
 def main() -> None:
     mp.mp.dps = 60
-    parts = [
-        HEAD,
-        text("ROOT_FP32", *halves(np.float32)),
-        text("ROOT_FP64", *halves(np.float64)),
-        quotient("MILLS_FP32", mills, 14.5, 4, 5),
-        quotient("SLOPE_FP32", slope, 14.5, 4, 4),
-        quotient("MILLS_FP64", mills, 39.0, 10, 11),
-        quotient("SLOPE_FP64", slope, 39.0, 10, 10),
-    ]
+    single, double = tables(np.float32, 14.5, (3, 4), (4, 5)), tables(np.float64, 39.0, (10, 11), (10, 11))
+    parts = [HEAD, text("SINGLE", single), text("DOUBLE", double)]
     Path(__file__).with_name("gaussian_tables.py").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

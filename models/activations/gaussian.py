@@ -1,9 +1,14 @@
-"""gelu, exact to the far tail: x·Φ(x), Φ the normal distribution, for x < 0 from Φ(-a) = exp(-a²/2)·MILLS(a)."""
+"""gelu, exact to the far tail. With a = |x|, the tail of the normal distribution is
+
+    Φ(-a) = exp(-a²/2) / (2 + √2π·a - a·BEND(a)),
+
+BEND and SLOPE being quotients of polynomials from `gaussian_tables`; exp(-a²/2) comes as exp(exponent)·(1 + rest).
+"""
 
 from __future__ import annotations
 
-from models.activations import gaussian_tables as tables
-from models.activations.elementary import FLOAT, INF, above, clip, exp, polynomial, step, wide
+from models.activations import gaussian_tables
+from models.activations.elementary import FLOAT, INF, above, below, clip, exp, polynomial, step, wide
 from models.activations.exponentials import sigmoid
 from models.activations.graph import Tensor, equal, when
 
@@ -20,16 +25,23 @@ def gelu_slope(x: Tensor, approximate: Tensor) -> Tensor:
 
 
 def gelu_exact(x: Tensor) -> Tensor:
-    """x·Φ(x) = max(x, 0) - a·Φ(-a), a = |x|"""
+    """x·Φ(x) = max(x, 0) - a·Φ(-a)"""
     a = tail(x)
-    return above(x) - a * from_table(a, "MILLS") * exp_of_square(a)
+    line, *_ = table(x, "CONSTANTS")
+    exponent, rest = minus_half_square(a)
+    straight, bent = a * line, 2 - a * quotient(a, "BEND")
+    return above(x) - a / (straight + (bent - rest * (straight + bent))) * exp(exponent)
 
 
 def gelu_exact_slope(x: Tensor) -> Tensor:
-    """Φ(x) + x·φ(x): s = Φ(-a) - a·φ(a) for x <= 0, 1 - s for x > 0, s as (root - a)·SLOPE(a)·exp(-a²/2)"""
+    """Φ(x) + x·φ(x), which is s = (root - a)·(1/√2π + SLOPE(a))·exp(-a²/2) for x <= 0 and 1 - s for x > 0"""
     a = tail(x)
-    high, low = tables.ROOT_FP32 if x.dtype == FLOAT else tables.ROOT_FP64
-    s = (high - a + low) * from_table(a, "SLOPE") * exp_of_square(a)
+    _, flat, root, root_rest = table(x, "CONSTANTS")
+    exponent, rest = minus_half_square(a)
+    bent = quotient(a, "SLOPE")
+    factor = (root - a + root_rest) * (flat + (bent + rest * (flat + bent)))
+    low = -80 if x.dtype == FLOAT else -700  # beyond it in two steps: exp alone underflows before the product does
+    s = factor * exp(clip(exponent, low, 0)) * exp(below(exponent - low))
     positive = step(x)
     return positive + (1 - 2 * positive) * s
 
@@ -39,19 +51,24 @@ def tail(x: Tensor) -> Tensor:
     return clip(abs(x), 0, 14.5 if x.dtype == FLOAT else 39)
 
 
-def from_table(a: Tensor, name: str) -> Tensor:
-    """The quotient of polynomials called `name` in the tables, for the type of a"""
-    full_name = f"{name}_FP32" if a.dtype == FLOAT else f"{name}_FP64"
-    top, bottom = getattr(tables, f"{full_name}_TOP"), getattr(tables, f"{full_name}_BOTTOM")
-    return polynomial(a, *top) / polynomial(a, *bottom)
+def quotient(a: Tensor, name: str) -> Tensor:
+    return polynomial(a, *table(a, f"{name}_TOP")) / polynomial(a, *table(a, f"{name}_BOTTOM"))
 
 
-def exp_of_square(a: Tensor) -> Tensor:
-    """exp(-a²/2). The square would be rounded too far, so a = high + low, high with so few bits that its square is
-    exact: exp(-high²/2)·exp(-(a - high)·(a + high)/2), as libm's erfc does."""
+def table(x: Tensor, name: str) -> tuple[float, ...]:
+    return (gaussian_tables.SINGLE if x.dtype == FLOAT else gaussian_tables.DOUBLE)[name]
+
+
+def minus_half_square(a: Tensor) -> tuple[Tensor, Tensor]:
+    """-a²/2, whose rounding exp would magnify, and what the rounding lost (libm's erfc does the same).
+
+    a = high + low, high with so few bits that its square is exact; -high²/2 and -(a - high)·(a + high)/2 are added.
+    """
     cutter = 1.5 * 2.0**15 if a.dtype == FLOAT else 1.5 * 2.0**32
     high = a + cutter - cutter
-    return exp(high * high * -0.5) * exp((a - high) * (a + high) * -0.5)
+    large, small = high * high * -0.5, (a - high) * (a + high) * -0.5
+    total = large + small
+    return total, large - total + small
 
 
 def gelu_tanh(x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
 from starlette.types import Receive, Scope, Send
@@ -34,6 +35,8 @@ DESCRIPTION = (
 )
 
 
+# FastAPI's own instrumentation looks at every request and can send to a collector; ours is in the front.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 ERROR = {
     "description": "An error, which always has this shape.",
     "content": {
@@ -96,6 +99,7 @@ def assemble(settings: Settings) -> Parts:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
     )
     for route in (
         *predict.routes(repository, engine),

@@ -55,9 +55,10 @@ def progress(items: Iterator[Any], length: int, label: str) -> Iterator[Any]:
 
 
 class NpyFile:
-    """A `.npy` file whose data is written piece by piece. The header is written with the first piece's type."""
+    """A `.npy` file whose data is written piece by piece. The header is written with the first piece's type, and its
+    shape, where none is given: with `rows` for its first size where there are several pieces."""
 
-    def __init__(self, path: Path, shape: tuple[int, ...] | None = None, rows: int = 0) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...] | None = None, rows: int | None = None) -> None:
         self._file: BinaryIO = path.open("wb")
         self._shape = shape
         self._rows = rows
@@ -65,8 +66,8 @@ class NpyFile:
 
     def write(self, array: Array) -> None:
         if not self._begun:
-            shape = self._shape if self._shape is not None else (self._rows, *array.shape[1:])
-            self._file.write(npy.start(array.dtype, shape))
+            shape = array.shape if self._rows is None else (self._rows, *array.shape[1:])
+            self._file.write(npy.start(array.dtype, shape if self._shape is None else self._shape))
             self._begun = True
         self._file.write(np.ascontiguousarray(array).tobytes())
 
@@ -108,10 +109,15 @@ class JsonFile:
 
 
 class Failing(click.Command):
-    """A command whose errors of ours are one sentence and exit status 1."""
+    """A command whose errors, ours and those of its files, are one sentence and exit status 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (ServiceError, ModelError) as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:  # the reader of stdout has seen enough, which click knows how to end
+            raise
+        except OSError as error:
+            where = f"`{error.filename}`: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror}.") from error

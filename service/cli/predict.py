@@ -12,6 +12,7 @@ from service import cores, instances, predictions
 from service.cli.files import Failing, JsonFile, NpyFile, media_type, pieces, progress
 from service.codecs import json, media, npy
 from service.engine import row_count
+from service.errors import Unfit
 from service.model import Model
 from service.repository import Repository
 from service.session import Runtime
@@ -38,12 +39,16 @@ def command(
 ) -> None:
     """Predict the rows of FILE (.npy, .json, .png, .jpg) with MODEL, the name of a model or an .onnx file.
 
-    A .npy file is read and answered in pieces, so it may be larger than the memory."""
+    A .npy file is read and answered in pieces where the model says that its rows do not touch each other, so it may
+    be larger than the memory."""
     found = load(model, models, providers)
     form = predictions.Form(scores, top_k)
+    to_npy = output is not None and output.suffix == ".npy"
+    if to_npy and len(predictions.fetches(found)) != 1:
+        raise Unfit(f"Model `{found.name}` has several outputs, which one .npy file cannot hold; write .json.")
     batches, rows = _batches(found, file)
-    if output is not None and output.suffix == ".npy":
-        with NpyFile(output, rows=rows) as target:
+    if output is not None and to_npy:
+        with NpyFile(output, rows=rows if found.metadata.joinable else None) as target:
             for feeds in progress(batches, rows, file.name):
                 target.write(_run(found, feeds)[0])
     else:
@@ -64,9 +69,15 @@ def _batches(model: Model, file: Path) -> tuple[Iterator[Batch], int]:
     if kind == media.NPY and len(model.inputs) == 1 and model.inputs[0].has_rows:
         with file.open("rb") as opened:
             shape = npy.header(opened.read(npy.MAX_HEADER_BYTES)).shape
-        return (Batch(model, instances.fitted(model, piece)) for piece in pieces(file)), (shape or (1,))[0]
+        return _pieces(model, file), (shape or (1,))[0]
     feeds, _ = instances.decode(model, kind, file.read_bytes())
     return iter([Batch(model, feeds)]), row_count(model.session, feeds)
+
+
+def _pieces(model: Model, file: Path) -> Iterator[Batch]:
+    """A model that may mix rows gets them all at once."""
+    for piece in pieces(file, whole=not model.metadata.joinable):
+        yield Batch(model, instances.fitted(model, piece))
 
 
 class Batch:

@@ -45,9 +45,9 @@ class Model:
     def in_datatype(self, datatype: Datatype) -> Session:
         """The same activation computed in another datatype, loaded when first asked for."""
         if datatype.name not in self._variants:
-            path = self._path.with_name(VARIANTS.get(datatype.name, ""))
-            if datatype.name not in VARIANTS or not path.is_file():
+            if datatype.name not in self.datatypes:
                 raise Unfit.at("datatype", f"one of {', '.join(self.datatypes)}", datatype.name)
+            path = self._path.with_name(VARIANTS[datatype.name])
             self._variants[datatype.name] = Session(path, self._runtime)
         return self._variants[datatype.name]
 

@@ -42,14 +42,16 @@ def is_alive(server: Any) -> bool:
     return bool(server.post("/activate/relu", {"tensor": [1]}).status == 200)
 
 
-@pytest.mark.parametrize("path", ["/predict", "/activate/relu", "/nowhere"])
-def test_too_long_body_is_refused_before_it_is_sent(small_server: Any, receive_all: Receive, path: str) -> None:
-    with small_server.connect() as connection:
-        connection.sendall(head(path, f"Content-Length: {LIMIT + 1}"))
-        answer = receive_all(connection)  # not a byte of the body was sent, and yet the server closes
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"connection: close" in answer.lower()
-    assert b"max-body-bytes" in answer
+def test_too_long_body_is_refused_before_it_is_sent(small_server: Any, receive_all: Receive) -> None:
+    with contextlib.ExitStack() as opened:
+        connections = [opened.enter_context(small_server.connect()) for _ in range(3)]
+        for connection, path in zip(connections, ("/predict", "/activate/relu", "/nowhere"), strict=True):
+            connection.sendall(head(path, f"Content-Length: {LIMIT + 1}"))
+        answers = [receive_all(connection) for connection in connections]  # no byte of a body was sent, yet it closes
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"connection: close" in answer.lower()
+        assert b"max-body-bytes" in answer
     assert is_alive(small_server)
 
 

@@ -1,0 +1,110 @@
+"""Several workers behind one socket: they share the work, are replaced, add up and stop together."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+REQUESTS = 200
+COUNTED = 'actserve_requests_total{method="POST",path="/activate/{name}",status="200"}'
+
+
+def children(pid: int) -> set[int]:
+    """The processes that `pid` started and that still run, Python's own resource tracker left out."""
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            text = status.read_text()
+            command = (status.parent / "cmdline").read_bytes()
+        except OSError:  # it has just ended
+            continue
+        is_child = re.search(rf"^PPid:\s+{pid}$", text, re.MULTILINE)
+        if is_child and b"spawn_main" in command and not re.search(r"^State:\s+Z", text, re.MULTILINE):
+            found.add(int(status.parent.name))
+    return found
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def ask(server: Any, times: int) -> None:
+    for number in range(times):
+        answer = server.post("/activate/relu", {"tensor": [number - 100]})
+        assert answer.json()["tensor"] == [max(0, number - 100)]
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_two_workers_share_the_work_and_their_metrics_add_up(serve: Any, wait_until: Any) -> None:
+    server = serve("--workers", "2")
+    wait_until(lambda: server.log.count("models,") == 2, "the second worker did not start")
+    assert len(children(server.pid)) == 2
+    before = {pid: cpu_s(pid) for pid in children(server.pid)}
+    asked = 0
+    while asked < REQUESTS or any(cpu_s(pid) <= spent for pid, spent in before.items()):
+        ask(server, REQUESTS)
+        asked += REQUESTS
+        assert asked < 50 * REQUESTS, "one of the workers has done nothing"
+        assert server.metrics()[COUNTED] == asked
+    found = server.metrics()
+    assert found['actserve_rows_total{model="relu",version="1"}'] == asked
+    assert found['actserve_request_duration_seconds_count{path="/activate/{name}"}'] == asked
+    assert found["actserve_ready"] == 1
+    assert found["actserve_requests_in_flight"] == 1
+    workers = children(server.pid)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert not any(exists(pid) for pid in workers)
+    assert "Traceback" not in server.log
+
+
+def test_killed_worker_is_replaced_and_service_goes_on(serve: Any, wait_until: Any) -> None:
+    server = serve("--workers", "2")
+    wait_until(lambda: server.log.count("models,") == 2, "the second worker did not start")
+    ask(server, REQUESTS)
+    first, second = sorted(children(server.pid))
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: not exists(first), "the worker was not taken notice of")
+    ask(server, 20)  # by the other one
+    wait_until(lambda: server.log.count("models,") == 3, "no worker took its place")
+    replaced = children(server.pid)
+    assert len(replaced) == 2
+    assert second in replaced
+    ask(server, 20)
+    assert server.metrics()[COUNTED] == REQUESTS + 40  # what the dead one had counted stays counted
+    assert server.metrics()["actserve_ready"] == 1
+    assert f"worker {first} died" in server.log
+    server.signal(signal.SIGINT)
+    assert server.wait() == 0
+    assert not any(exists(pid) for pid in replaced)
+
+
+def test_workers_end_when_their_parent_is_killed(serve: Any, wait_until: Any) -> None:
+    server = serve("--workers", "2")
+    workers = children(server.pid)
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait()
+    wait_until(lambda: not any(exists(pid) for pid in workers), "workers were left behind")
+
+
+def test_workers_auto_is_one_for_each_core(serve: Any, wait_until: Any) -> None:
+    server = serve("--workers", "auto")
+    cores = len(os.sched_getaffinity(0))
+    expected = {0, 1} if cores == 1 else {cores}
+    assert len(children(server.pid)) in expected or cores > 4  # fewer where a quota holds
+    ask(server, 5)
+    assert server.stop() == 0
+
+
+def test_workers_that_cannot_start_say_so_once(serve: Any, command: Any) -> None:
+    run = command("serve", "--port", "0", "--workers", "2", "--providers", "cuda")
+    assert run.returncode == 3
+    assert run.stderr.decode().count("--providers cuda") == 1
+    assert b"Traceback" not in run.stderr

@@ -115,8 +115,8 @@ def _axis(value: Any, rank: int, path: str) -> int:
 
 
 def _whole(value: Any, path: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Unfit.at(path, "a whole number", str(value)[:40])
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 63:
+        raise Unfit.at(path, "a whole number of 64 bits", str(value)[:40])
     return value
 
 

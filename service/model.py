@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,16 @@ class Model:
         self._path = path
         self._runtime = runtime
         self._variants = {self.session.inputs[0].datatype.name: self.session} if self.session.inputs else {}
-        if self.metadata.scores is not None and self.metadata.scores not in self.output_names:
-            raise ModelError(f"its metadata names the scores `{self.metadata.scores}`, and no output has that name.")
+        self._check()
+
+    def _check(self) -> None:
+        """Raises ModelError where the metadata promises what the graph has not."""
+        scores = self.metadata.scores
+        floats = [spec.name for spec in self.outputs if spec.datatype.is_float]
+        if scores is not None and scores not in floats:
+            raise ModelError(f"its metadata names the scores `{scores}`, and no float output has that name.")
+        if self.metadata.is_activation and not _is_activation(self.session, self.metadata.catalogue):
+            raise ModelError("its metadata says that it is an activation, and its graph or catalogue is not one's.")
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -60,6 +69,17 @@ class Model:
     def example(self) -> dict[str, Array]:
         """Arrays that fit the inputs, made from the graph alone: zeros, with 1 for each free dimension."""
         return {spec.name: _zeros(spec) for spec in self.inputs}
+
+
+def _is_activation(session: Session, catalogue: Mapping[str, Any]) -> bool:
+    """True where graph and catalogue have what the handlers of activations rely on."""
+    try:
+        set(catalogue.get("aliases", ()))
+        names = {"x", *(parameter["name"] for parameter in catalogue.get("parameters", ()))}
+    except (TypeError, KeyError):
+        return False
+    given = {spec.name for spec in (*session.inputs, *session.parameters)}
+    return names <= given and {"y", "grad_x"} <= {spec.name for spec in session.outputs}
 
 
 def _zeros(spec: TensorSpec) -> Array:

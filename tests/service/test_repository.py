@@ -147,6 +147,8 @@ def test_model_toml_says_what_the_graph_does_not(graphs: Any, tmp_path: Path, cp
         ({"scores": "nothing"}, ""),
         ({"catalogue": "text"}, ""),
         ({"labels": "{"}, ""),
+        ({"task": "activation"}, ""),
+        ({"task": "activation", "catalogue": '{"aliases": 5, "parameters": [5]}'}, ""),
     ],
 )
 def test_metadata_that_cannot_be_read_breaks_that_model_alone(
@@ -182,3 +184,9 @@ def test_network_has_one_datatype(cpu: Runtime) -> None:
     assert model.datatypes == ["FP32"]
     with pytest.raises(Unfit):
         model.in_datatype(BY_NAME["FP64"])
+
+
+def test_scores_that_are_no_floats_break_that_model_alone(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    graphs.classifier(tmp_path / "own.onnx", kind=2)
+    (problem,) = Repository(tmp_path, cpu).problems()
+    assert "no float output" in problem

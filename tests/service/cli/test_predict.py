@@ -102,6 +102,7 @@ def test_no_rows_are_answered_with_none(tmp_path: Path) -> None:
         ("x.npy", None, "784"),
         ("x.json", b"{", "not JSON"),
         ("x.png", b"no picture", "PNG"),
+        ("x.jpeg", b"", "JPEG"),
         ("x.txt", b"", ".npy, .json"),
     ],
 )
@@ -130,3 +131,10 @@ def test_unknown_model_is_one_sentence(tmp_path: Path) -> None:
     done = run("nothing", tmp_path / "x.npy")
     assert done.exit_code == 1
     assert "no model `nothing`" in done.stderr
+
+
+def test_picture_for_a_model_that_takes_none_is_one_sentence(folder: Path, tmp_path: Path) -> None:
+    Image.new("L", (28, 28)).save(tmp_path / "black.png")
+    done = run("row", tmp_path / "black.png", "--models", folder)
+    assert done.exit_code == 1
+    assert "takes no pictures" in done.stderr

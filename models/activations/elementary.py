@@ -124,14 +124,15 @@ def log1p(e: Tensor) -> Tensor:
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Up to a joint t less its tanhshrink; what is missing beyond is added, as in `expm1_below`."""
+    """t - (t - tanh t) by its series up to a joint; what is missing beyond is added, as in `expm1_below`."""
     joint = 0.5625
 
-    def series(t: Tensor) -> Tensor:
-        return t - tanhshrink_series(t, TANH[t.dtype])
+    def lost(t: Tensor) -> Tensor:
+        return tanhshrink_series(t, TANH[t.dtype])
 
     t = clip(x, -joint, joint)
-    return series(t) + tanh_beyond(x, 1 - series(x.like(joint))) * (t * (1 / joint))
+    gap = 1 - joint + lost(x.like(joint))
+    return t - (lost(t) - tanh_beyond(x, gap) * (t * (1 / joint)))  # bracketed so, -0 stays -0
 
 
 def tanhshrink(x: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ def gelu_exact_slope(x: Tensor) -> Tensor:
 
 def tail(x: Tensor) -> Tensor:
     """|x|, held where exp(-x²/2) is 0"""
-    return clip(abs(x), 0, 14.5 if x.dtype == FLOAT else 39)
+    return clip(abs(x), 0, 15 if x.dtype == FLOAT else 39)
 
 
 def quotient(a: Tensor, name: str) -> Tensor:

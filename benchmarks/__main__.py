@@ -92,7 +92,8 @@ def _measure(peers: Ready, report: Report, rounds: int, seconds: int) -> None:
 
 def _write(report: Report, described: dict[str, Any], versions: dict[str, dict[str, str]], options: Any) -> None:
     measured = f"Rounds: {options.rounds}, of {options.seconds} s for each peer and case. "
-    text = measured + machine.sentence(described, _named(versions)) + "\n\n" + table.render(report, OURS)
+    about = "\n".join(f"- **{peer.name}**: {peer.about}" for peer in PEERS if peer.name in report.peers)
+    text = "\n\n".join([measured + machine.sentence(described, _named(versions)), about, table.render(report, OURS)])
     print(text)
     if options.out:
         everything = {"machine": described, "versions": versions, **asdict(report)}

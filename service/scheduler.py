@@ -26,7 +26,8 @@ from service.tensors import Array
 
 THREAD_HOP_S = 0.0003  # to a worker thread and back on a busy loop; under it, hopping costs more than it frees
 UNKNOWN_S = 1.0
-MAX_THREADS = 32  # over all models, so that a slow one, held to one thread a core, leaves threads to the others
+FORGETTING = 1.02  # growth of an estimate with each run that was slower: doubled after 35
+MAX_THREADS = 16  # over all models, so that a slow one, held to one thread a core, leaves threads to the others
 
 Feeds = Mapping[str, Array]
 
@@ -178,7 +179,10 @@ Outcome = list[Sequence[Array] | Exception]
 
 
 class Cost:
-    """What runs cost, by the size of their inputs in powers of two: a moving average in seconds."""
+    """What runs cost, by the size of their inputs in powers of two: about the least seen lately, in seconds.
+
+    The least, because a clock counts a busy machine's other work too: an average would rise in one slow spell, send the
+    runs to threads, and never see there how cheap they are."""
 
     def __init__(self) -> None:
         self._seconds: dict[int, float] = {}
@@ -187,7 +191,7 @@ class Cost:
     def learn(self, size: int, rows: int, seconds: float) -> None:
         self.seconds_per_row += 0.1 * (seconds / max(rows, 1) - self.seconds_per_row)
         known = self._seconds.get(size.bit_length(), seconds)
-        self._seconds[size.bit_length()] = 0.9 * known + 0.1 * seconds
+        self._seconds[size.bit_length()] = min(seconds, known * FORGETTING)
 
     def seconds_for(self, size: int) -> float:
         """The estimate; a size never seen counts as slow, so that its first run is in a thread."""

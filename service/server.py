@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import json
 import logging
 import select
@@ -23,6 +25,7 @@ log = logging.getLogger("actserve")
 BACKLOG = 2048
 # Longer than the 60 s after which load balancers drop an idle connection, so that they and not we close it.
 KEEP_ALIVE_S = 75
+M_ARENA_MAX = -8  # malloc.h
 LAST_CALL_S = 0.3  # for a request that left its client before the socket closed
 
 
@@ -75,6 +78,7 @@ async def _let_in(listener: socket.socket) -> None:
 def serve(settings: Settings, listener: socket.socket, *, announce: bool = True) -> None:
     """Serves on `listener` until a signal comes. Raises ModelError when the models or providers asked for cannot be."""
     logs.configure(settings.log_format, settings.log_level)
+    _share_heaps()
     parts = assemble(settings)
     config = uvicorn.Config(
         parts.app,
@@ -95,6 +99,12 @@ def serve(settings: Settings, listener: socket.socket, *, announce: bool = True)
     DrainingServer(config, parts.lifecycle).run(sockets=[listener])
     parts.scheduler.close()
     log.info("stopped")
+
+
+def _share_heaps() -> None:
+    """Two heaps for all threads: glibc gives each thread its own, and none gives back what a large body once took."""
+    with contextlib.suppress(AttributeError):  # another libc
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def bind(settings: Settings) -> socket.socket:

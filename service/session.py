@@ -23,6 +23,8 @@ from service.tensors import BY_ONNX, Array, TensorSpec
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+SWITCH = "compute_"  # `compute_y`, a boolean initializer: whether the output `y` is computed
+FALSE = np.array(False)
 
 # All that onnxruntime raises, none of them under a common base; a test compares this list with the library's own.
 ORT_ERRORS = (
@@ -74,17 +76,22 @@ class Session:
         unshaped = self._unshaped(path, (*inputs, *outputs))
         self.inputs = tuple(_spec(argument, unshaped) for argument in inputs)
         self.outputs = tuple(_spec(argument, unshaped) for argument in outputs)
-        overridable = self._session.get_overridable_initializers()
-        self.parameters = tuple(_spec(argument, {argument.name}) for argument in overridable)
+        overridable = [_spec(argument, {argument.name}) for argument in self._session.get_overridable_initializers()]
+        switches = {f"{SWITCH}{spec.name}" for spec in self.outputs}
+        self.parameters = tuple(spec for spec in overridable if spec.name not in switches)
+        self._switches = [spec.name for spec in overridable if spec.name in switches]
         self._datatypes = {spec.name: spec.datatype for spec in (*self.inputs, *self.outputs, *self.parameters)}
         self._options = ort.RunOptions()
-        self._options.only_execute_path_to_fetches = True
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
-        """Computes `fetches`, and only what they need. Thread-safe. The arrays must fit the signature already.
+        """Computes `fetches`. Thread-safe. The arrays must fit the signature already.
 
+        onnxruntime computes every output, fetched or not (`only_execute_path_to_fetches` works in its training builds
+        only), so an output that has a switch and is not fetched is switched off.
         Raises Unfit where the graph refuses the values (an index out of range, say), Internal where the machine fails.
         """
+        off = {name: FALSE for name in self._switches if name.removeprefix(SWITCH) not in fetches}
+        feeds = {**feeds, **off} if off else feeds
         try:
             if self._has_bfloat16(feeds, fetches):
                 return self._run_values(feeds, fetches)
@@ -108,7 +115,7 @@ class Session:
         return graph.unshaped(path)
 
     def _has_bfloat16(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> bool:
-        return any(self._datatypes[name].name == "BF16" for name in (*feeds, *fetches))
+        return any(self._datatypes[name].name == "BF16" for name in (*feeds, *fetches) if name in self._datatypes)
 
     def _run_values(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
         """The way round NumPy's lack of a bfloat16: values that carry onnxruntime's own type."""

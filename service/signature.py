@@ -38,7 +38,7 @@ def fit_rows(array: Array, spec: TensorSpec) -> Array:
         return array
     if array.size == 0 and array.shape[0] == 0:
         return array.reshape((0, *row_shape))
-    fits = array.ndim > 1 and array.size == array.shape[0] * prod(row_shape)
+    fits = array.size == array.shape[0] * prod(row_shape)
     return array.reshape((array.shape[0], *row_shape)) if fits else array
 
 

@@ -5,3 +5,7 @@ Each activation is written once, as a formula beside its derivative, in `rectifi
 makes the ONNX file. `python -m models.activations` writes all files, `python -m models.activations.measure` measures
 them and writes `docs/activations.md`.
 """
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reads it when it is imported

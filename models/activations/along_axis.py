@@ -46,11 +46,15 @@ def softmin_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:
 def log_softmax(x: Tensor, dim: Tensor) -> Tensor:
     """x - max - log(1 + rest), where 1 + rest = Σ exp(x - max).
 
-    The ones among the powers are counted apart: beside them a rest of 1e-20, which is the whole result for the
+    The ones among these powers are counted apart: beside them a rest of 1e-20, which is the whole result for the
     largest x, would be lost.
     """
     top = largest(x, dim)
-    powers = exp_of_wide(wide(x) - wide(top), x.dtype)
+    powers = when(
+        all_within(x, -80, 80),
+        lambda: exp(x) / exp(top),
+        lambda: exp_of_wide(wide(x) - wide(top), x.dtype),
+    )
     ones = powers.op("Floor")
     rest = total(powers - ones, dim) + (total(ones, dim) - 1)
     return x - top - log1p_of_wide(rest).cast(x.dtype)

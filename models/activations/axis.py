@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from onnx import TensorProto
-
 from models.activations.elementary import INT64, wide
-from models.activations.graph import Tensor, at_most
+from models.activations.graph import Tensor, at_most, both
 
 
 def shape(x: Tensor) -> Tensor:
@@ -59,7 +57,7 @@ def largest(x: Tensor, dim: Tensor) -> Tensor:
 def all_within(x: Tensor, low: float, high: float) -> Tensor:
     """Whether every element lies in [low, high], as a scalar; false if there is a NaN, or nothing at all."""
     smallest, largest = x.op("ReduceMin", keepdims=0), x.op("ReduceMax", keepdims=0)
-    return at_most(smallest.like(low), smallest).op("And", at_most(largest, high), dtype=TensorProto.BOOL)
+    return both(at_most(smallest.like(low), smallest), at_most(largest, high))
 
 
 def folded(x: Tensor, dim: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from models.activations.elementary import (
     step,
     wide,
 )
-from models.activations.graph import Tensor, when
+from models.activations.graph import Tensor, both, when
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -83,23 +83,34 @@ def logsigmoid_slope(x: Tensor) -> Tensor:
 
 
 def softplus(x: Tensor, beta: Tensor, threshold: Tensor) -> Tensor:
-    """log(1 + exp(β·x)) / β = max(x, 0) + log(1 + exp(-β·|x|)) / β, and x where β·x > threshold"""
+    """log(1 + exp(β·x)) / β = max(x, 0) + log(1 + exp(-β·|x|)) / β, and x where β·x > threshold.
+
+    In FP64, where the product is exact; but with the defaults in FP32, where at the threshold the logarithm is already
+    too small to be seen.
+    """
 
     def scaled() -> Tensor:
-        return (log1p_of_wide(exp(wide(-abs(x)) * wide(beta))) / wide(beta)).cast(x.dtype)
+        z = wide(x) * wide(beta)
+        curved = 1 - step(z - wide(threshold))
+        return above(x) + (curved * log1p_of_wide(exp(-abs(z))) / wide(beta)).cast(x.dtype)
 
-    curved = 1 - step(x * beta - threshold)
-    return above(x) + curved * when(all_within(beta, 1, 1), lambda: log1p(exp(-abs(x))), scaled)
+    if x.dtype != FLOAT:
+        return scaled()
+    usual = both(all_within(beta, 1, 1), all_within(threshold, 20, 20))
+    return when(usual, lambda: above(x) + log1p(exp(-abs(x))), scaled)
 
 
 def softplus_slope(x: Tensor, beta: Tensor, threshold: Tensor) -> Tensor:
-    """σ(β·x), and 1 where β·x > threshold"""
+    """σ(β·x), and 1 where β·x > threshold; in FP64 as `softplus`"""
 
     def scaled() -> Tensor:
-        return sigmoid(wide(x) * wide(beta)).cast(x.dtype)
+        z = wide(x) * wide(beta)
+        straight = step(z - wide(threshold))
+        return (straight + (1 - straight) * sigmoid(z)).cast(x.dtype)
 
-    straight = step(x * beta - threshold)
-    return straight + (1 - straight) * when(all_within(beta, 1, 1), lambda: sigmoid(x), scaled)
+    if x.dtype != FLOAT:
+        return scaled()
+    return when(both(all_within(beta, 1, 1), all_within(threshold, 20, 20)), lambda: sigmoid(x), scaled)
 
 
 def tanh(x: Tensor) -> Tensor:
@@ -141,10 +152,14 @@ def silu(x: Tensor) -> Tensor:
 
 
 def gate(a: Tensor, b: Tensor) -> Tensor:
-    """a·σ(b) = a / (1 + exp(-b)), exp(-b) as a product, since it may overflow where a·σ(b) is still a normal number"""
+    """a·σ(b) = a / (1 + exp(-b)); exp(-b) as a product where it overflows, as a·σ(b) may still be a normal number"""
     limit = 88 if b.dtype == FLOAT else 709
-    power, excess = exp(clip(-b, -INF, limit)), exp(above(-b - limit))
-    return a / excess / (1 / excess + power)
+
+    def in_two_parts() -> Tensor:
+        power, excess = exp(clip(-b, -INF, limit)), exp(above(-b - limit))
+        return a / excess / (1 / excess + power)
+
+    return when(all_within(b, -limit, INF), lambda: a / (1 + exp(-b)), in_two_parts)
 
 
 def silu_slope(x: Tensor) -> Tensor:

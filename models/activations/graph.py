@@ -110,6 +110,10 @@ def at_most(a: Tensor, b: Operand) -> Tensor:
     return a.op("LessOrEqual", b, dtype=TensorProto.BOOL)
 
 
+def both(a: Tensor, b: Tensor) -> Tensor:
+    return a.op("And", b)
+
+
 def when(test: Tensor, then: Callable[[], Tensor], otherwise: Callable[[], Tensor], name: str = "") -> Tensor:
     """`then()` if the scalar `test` holds in the run at hand, else `otherwise()`; only one of them is computed."""
     graph = test.graph

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from functools import cache
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from models.activations.elementary import FLOAT
 from models.activations.model import build
-
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported
-import onnxruntime as ort
 
 Array = np.ndarray[Any, Any]
 

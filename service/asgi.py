@@ -99,7 +99,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 async def _send(send: Send, response: Response, body: Body) -> None:
     headers = [
         (b"content-type", response.media_type.encode()),
-        (b"content-length", str(len(response.body)).encode()),
+        *(((b"content-length", str(len(response.body)).encode()),) if response.status != 204 else ()),
         *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers),
     ]
     if not body.is_read:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from service.errors import ModelError, NotCarried, NotFound, NotReady
@@ -45,14 +45,14 @@ class Repository:
         self, folder: Path | None, runtime: Runtime, default_model: str = "", *, with_networks: bool = True
     ) -> None:
         self.default_model = default_model
-        self._runtime = runtime
         self._entries: dict[str, Entry] = {}
         self._refused: list[str] = []
-        self._load_folder(SHIPPED)
+        # Their runs are too short to gain from a second thread, and each session would have its own.
+        self._load_folder(SHIPPED, replace(runtime, intra_op_threads=1))
         if not with_networks:
             self._entries = {model.name: self._entries[model.name] for model in self.activations()}
         if folder is not None:
-            self._load_folder(folder)
+            self._load_folder(folder, runtime)
         networks = self.networks()
         if default_model not in self._entries and len(networks) == 1:
             self.default_model = networks[0].name  # the only one there is
@@ -114,21 +114,21 @@ class Repository:
     def _newest(self) -> Iterator[Model]:
         return (entry.loaded[0] for entry in self.entries() if entry.loaded)
 
-    def _load_folder(self, folder: Path) -> None:
+    def _load_folder(self, folder: Path, runtime: Runtime) -> None:
         if not folder.is_dir():
             raise ModelError(f"`--models`: there is no folder `{folder}`.")
         found: dict[str, Entry] = {}
-        for name, version, path in _files(folder):
+        for name, version, path in _listed(folder):
             if self._is_activation(name):
                 self._refused.append(f"Model `{name}`: that is the name of an activation, and those are reserved.")
                 log.error(self._refused[-1])
                 continue
-            found.setdefault(name, Entry(name)).versions[version] = self._load(name, version, path)
+            found.setdefault(name, Entry(name)).versions[version] = self._load(name, version, path, runtime)
         self._entries |= found
 
-    def _load(self, name: str, version: str, path: Path) -> Model | ModelError:
+    def _load(self, name: str, version: str, path: Path, runtime: Runtime) -> Model | ModelError:
         try:
-            return Model(name, version, path, self._runtime)
+            return Model(name, version, path, runtime)
         except ProviderError:  # no fault of the model's: none could be served as demanded
             raise
         except ModelError as error:
@@ -138,6 +138,13 @@ class Repository:
     def _is_activation(self, name: str) -> bool:
         entry = self._entries.get(name)
         return bool(entry and entry.loaded and entry.loaded[0].metadata.is_activation)
+
+
+def _listed(folder: Path) -> list[tuple[str, str, Path]]:
+    try:
+        return list(_files(folder))
+    except OSError as error:
+        raise ModelError(f"`--models`: the folder `{folder}` cannot be read ({error.strerror}).") from error
 
 
 def _files(folder: Path) -> Iterator[tuple[str, str, Path]]:

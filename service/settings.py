@@ -38,7 +38,10 @@ class Settings(BaseModel):
         "auto", description="Where models run: `auto` takes CUDA where it works, `cuda` refuses to start without it."
     )
     intra_op_threads: int | None = Field(
-        None, ge=1, le=1024, description="Threads of one run; by default the cores available, shared among the workers."
+        None,
+        ge=1,
+        le=1024,
+        description="Threads of one run of your own models; by default the cores available, shared among the workers.",
     )
     max_body_bytes: int = Field(64 * MIB, ge=1, description="A larger request body is refused while it arrives.")
     max_batch_size: int = Field(64, ge=1, description="Rows that are joined in one run at most.")

@@ -16,7 +16,7 @@ MOST_RESIDENT_KIB = 120 * 1024
 IDLE_S = 1.0
 MOST_IDLE_CPU_S = 0.2
 # The loop's, a pool for each model with as many as there are cores, and the scheduler's for what is slow.
-MOST_THREADS = 40 + 40 * (len(os.sched_getaffinity(0)) - 1)
+MOST_THREADS = 16  # on however many cores
 
 
 def references(page: str) -> list[str]:

@@ -28,8 +28,9 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 
 def elu(x: Tensor, alpha: Tensor) -> Tensor:
-    """x for x > 0, else α·(exp(x) - 1)"""
-    return above(x) + alpha * expm1_below(x)
+    """x for x > 0, else α·(exp(x) - 1); for α in [0, 1] simply the larger of the two"""
+    bent = alpha * expm1_below(x)
+    return when(all_within(alpha, 0, 1), lambda: x.op("Max", bent), lambda: above(x) + bent)
 
 
 def elu_slope(x: Tensor, alpha: Tensor) -> Tensor:
@@ -51,8 +52,8 @@ def selu_slope(x: Tensor) -> Tensor:
 
 
 def celu(x: Tensor, alpha: Tensor) -> Tensor:
-    """x for x > 0, else α·(exp(x/α) - 1)"""
-    return above(x) + alpha * expm1_below(x / alpha)
+    """x for x > 0, else α·(exp(x/α) - 1), which is the larger of the two for α > 0"""
+    return x.op("Max", alpha * expm1_below(x / alpha))
 
 
 def celu_slope(x: Tensor, alpha: Tensor) -> Tensor:

@@ -89,9 +89,13 @@ def text(name: str, table: dict[str, Values]) -> str:
     return "\n".join([f"{name} = {{", *lines, "}"])
 
 
+def both_types() -> tuple[dict[str, Values], dict[str, Values]]:
+    with mp.workdps(60):
+        return tables(np.float32, 14.5, (3, 4), (4, 5)), tables(np.float64, 39.0, (10, 11), (10, 11))
+
+
 def main() -> None:
-    mp.mp.dps = 60
-    single, double = tables(np.float32, 14.5, (3, 4), (4, 5)), tables(np.float64, 39.0, (10, 11), (10, 11))
+    single, double = both_types()
     parts = [HEAD, text("SINGLE", single), text("DOUBLE", double)]
     Path(__file__).with_name("gaussian_tables.py").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

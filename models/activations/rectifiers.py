@@ -28,10 +28,13 @@ def relu2_slope(x: Tensor) -> Tensor:
 
 
 def leaky(x: Tensor, slope: Tensor, usual: float) -> Tensor:
-    """x for x > 0, else slope·x. onnxruntime does it in one pass if the slope is known beforehand: so for the usual."""
+    """x for x > 0, else slope·x: the larger of the two for slopes in (0, 1].
+
+    onnxruntime does it in one pass if the slope is known beforehand: so for the usual one.
+    """
 
     def composed() -> Tensor:
-        return above(x) + slope * below(x)
+        return when(all_within(slope, 1e-30, 1), lambda: x.op("Max", slope * x), lambda: above(x) + slope * below(x))
 
     if x.dtype != FLOAT:
         return composed()

@@ -70,7 +70,7 @@ millions of elements per second. The ratio is ours to torch's.
 DIFFERENCES = """## Where they differ from torch
 
 - At ±∞ the value is the limit, where torch gives NaN: {limits}.
-- NaN gives NaN in the gradient too, element by element; torch gives 0 or 1 for the piecewise linear ones.
+- NaN gives NaN in the gradient too, element by element; for the piecewise linear ones torch gives a number.
 - The tails are not lost: torch's gelu, silu and tanhshrink and its gradients of sigmoid and tanh are off by 10⁷ ULP.
 - FP16 and BF16 are computed in FP64 and rounded once: each result is the correctly rounded one.
 - `threshold` has defaults (0 and 0), `prelu` too (0.25), and `dim` is -1 where torch demands one.

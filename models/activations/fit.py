@@ -84,14 +84,16 @@ def tables(
 
 
 def text(name: str, table: dict[str, Values]) -> str:
-    """The tables of one type as a Python dictionary."""
-    lines = [f'    "{key}": ({", ".join(repr(float(value)) for value in values)}),' for key, values in table.items()]
+    """The tables of one type as a Python dictionary, a number a line."""
+    lines = []
+    for key, values in table.items():
+        lines += [f'    "{key}": (', *(f"        {float(value)!r}," for value in values), "    ),"]
     return "\n".join([f"{name} = {{", *lines, "}"])
 
 
 def both_types() -> tuple[dict[str, Values], dict[str, Values]]:
     with mp.workdps(60):
-        return tables(np.float32, 14.5, (3, 4), (4, 5)), tables(np.float64, 39.0, (10, 11), (10, 11))
+        return tables(np.float32, 14.5, (4, 5), (4, 5)), tables(np.float64, 39.0, (10, 11), (10, 11))
 
 
 def main() -> None:

@@ -34,14 +34,18 @@ def gelu_exact(x: Tensor) -> Tensor:
 
 
 def gelu_exact_slope(x: Tensor) -> Tensor:
-    """Φ(x) + x·φ(x), which is s = (root - a)·(1/√2π + SLOPE(a))·exp(-a²/2) for x <= 0 and 1 - s for x > 0"""
+    """Φ(x) + x·φ(x), which is s = (root - a)·(1/√2π + SLOPE(a))·exp(-a²/2) for x <= 0 and 1 - s for x > 0.
+
+    The three factors are put together in FP64: three roundings fewer.
+    """
     a = tail(x)
     _, flat, root, root_rest = table(x, "CONSTANTS")
     exponent, rest = minus_half_square(a)
     bent = quotient(a, "SLOPE")
-    factor = (root - a + root_rest) * (flat + (bent + rest * (flat + bent)))
+    factor = flat + (bent + rest * (flat + bent))
     low = -80 if x.dtype == FLOAT else -700  # beyond it in two steps: exp alone underflows before the product does
-    s = factor * exp(clip(exponent, low, 0)) * exp(below(exponent - low))
+    power = wide(exp(clip(exponent, low, 0))) * wide(exp(below(exponent - low)))
+    s = ((root - wide(a) + root_rest) * wide(factor) * power).cast(x.dtype)
     positive = step(x)
     return positive + (1 - 2 * positive) * s
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from service.codecs import json
+from service.codecs import elements, json
 from service.errors import BadBody, Unfit
 from service.model import Model
 from service.session import Session
@@ -86,7 +86,7 @@ def _array(parameter: Mapping[str, Any], value: Any, datatype: Datatype, shape: 
             return np.array(_bounded(_whole(value, path), parameter, path), datatype.dtype)
         case "tensor":
             return _tensor(parameter, value, datatype, shape, path)
-    return json.narrow(np.array(_bounded(_number(value, path), parameter, path), np.float64), datatype, path)
+    return elements.narrow(np.array(_bounded(_number(value, path), parameter, path), np.float64), datatype, path)
 
 
 def _tensor(parameter: Mapping[str, Any], value: Any, datatype: Datatype, shape: Shape, path: str) -> Array:

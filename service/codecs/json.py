@@ -21,17 +21,15 @@ import numpy as np
 import orjson
 import simdjson
 
-from service.errors import BadBody, TooLarge, Unfit
+from service.codecs import elements
+from service.codecs.elements import MAX_RANK, Shape
+from service.errors import BadBody, TooLarge
 from service.tensors import Array, Datatype
 
-SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 EXPLAIN_BYTES = 1 << 16  # a body up to this size is parsed a second time to tell where its mistake is
-MAX_RANK = 32
 MAX_DIGITS = 400  # of a whole number; a float64 ends at 309
 SATURATED = 0xFFFFFF  # simdjson counts the elements of an array up to here and no further
 NUMBER_ERRORS = ("BIGINT_ERROR", "NUMBER_ERROR")
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Document:
         found = self._numbers(value, datatype, path) if may_be_fast else None
         if found is not None:
             return found
-        return _from_objects(plain(value), datatype, path)
+        return elements.read(plain(value), datatype, path)
 
     def _numbers(self, value: simdjson.Array, datatype: Datatype, path: str) -> Array | None:
         """The fast way, None where it is not known to be right."""
@@ -63,7 +61,7 @@ class Document:
         except (TypeError, ValueError, RuntimeError):
             return None
         numbers = np.frombuffer(buffer, {"d": np.float64, "i": np.int64, "u": np.uint64}[kind]).reshape(shape)
-        return narrow(numbers, datatype, path)
+        return elements.narrow(numbers, datatype, path)
 
 
 def parse(body: bytes) -> Document:
@@ -106,23 +104,6 @@ def members(value: Any) -> dict[str, Any] | None:
         return None
     names = list(value)  # items() would turn every array below into Python lists
     return _members([(name, value[name]) for name in names])
-
-
-def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
-    """Finite float64, int64 or uint64 numbers as `datatype`. Raises Unfit where one is out of its range."""
-    if datatype.is_integer:
-        limits = np.iinfo(datatype.dtype)
-        wrong = (numbers < limits.min) | (numbers > limits.max) if numbers.dtype != datatype.dtype else None
-        if wrong is not None and wrong.any():
-            raise _out_of_range(numbers, wrong, datatype, path)
-        return numbers.astype(datatype.dtype, copy=False)
-    with np.errstate(over="ignore"):
-        narrowed = numbers.astype(datatype.dtype, copy=False)
-    if not np.isfinite(narrowed).all():
-        wrong = ~np.isfinite(narrowed) & np.isfinite(numbers)
-        if wrong.any():
-            raise _out_of_range(numbers, wrong, datatype, path)
-    return narrowed
 
 
 def dumps(value: Any) -> bytes:
@@ -186,90 +167,6 @@ def _rectangle(value: simdjson.Array) -> tuple[Shape | None, int]:
         level = [inner for inner in below if isinstance(inner, simdjson.Array)]
         if len(level) != len(below):
             return None, arrays
-
-
-def _from_objects(value: Any, datatype: Datatype, path: str) -> Array:
-    shape = _shape(value)
-    leaves: list[Any] = []
-    _collect(value, shape, datatype, path, leaves)
-    if datatype.name == "BYTES":
-        array = np.empty(len(leaves), np.object_)
-        array[:] = leaves
-        return array.reshape(shape)
-    if datatype.is_integer or datatype.name == "BOOL":
-        return np.array(leaves, datatype.dtype).reshape(shape)
-    return narrow(np.array(leaves, np.float64), datatype, path).reshape(shape)
-
-
-def _shape(value: Any) -> Shape:
-    shape: list[int] = []
-    while isinstance(value, list) and len(shape) < MAX_RANK:
-        shape.append(len(value))
-        value = value[0] if value else None
-    return tuple(shape)
-
-
-def _collect(value: Any, shape: Shape, datatype: Datatype, path: str, leaves: list[Any]) -> None:
-    if not shape:
-        leaves.append(_leaf(value, datatype, path))
-        return
-    if not isinstance(value, list) or len(value) != shape[0]:
-        raise Unfit.at(path, f"an array of {shape[0]} elements, as its neighbours are", _kind(value))
-    for index, inner in enumerate(value):
-        _collect(inner, shape[1:], datatype, f"{path}[{index}]", leaves)
-
-
-def _leaf(value: Any, datatype: Datatype, path: str) -> Any:
-    if datatype.name == "BYTES" and isinstance(value, str):
-        return value
-    if datatype.name == "BOOL" and isinstance(value, bool):
-        return value
-    if datatype.is_integer and isinstance(value, int) and not isinstance(value, bool):
-        limits = np.iinfo(datatype.dtype)
-        if not limits.min <= value <= limits.max:
-            raise Unfit.at(path, f"a number in the range of {datatype.name}", str(value)[:40])
-        return value
-    if datatype.is_float and (number := _float(value)) is not None:
-        if value not in SPECIAL and number in (SPECIAL["Infinity"], SPECIAL["-Infinity"]):
-            raise Unfit.at(path, f"a number in the range of {datatype.name}", str(value)[:40])
-        return number
-    raise Unfit.at(path, f"a {_noun(datatype)} ({datatype.name})", _kind(value))
-
-
-def _noun(datatype: Datatype) -> str:
-    if datatype.is_integer:
-        return "whole number"
-    return {"BYTES": "string", "BOOL": "boolean"}.get(datatype.name, "number")
-
-
-def _float(value: Any) -> float | None:
-    if isinstance(value, str):
-        return SPECIAL.get(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return SPECIAL["Infinity"]
-
-
-def _kind(value: Any) -> str:
-    """What came, in a word or two."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return f"an array of {len(value)}"
-    if isinstance(value, dict):
-        return "an object"
-    return f'"{value[:40]}"' if isinstance(value, str) else str(value)[:40]
-
-
-def _out_of_range(numbers: Array, wrong: Array, datatype: Datatype, path: str) -> Unfit:
-    position = np.argwhere(wrong)[0].tolist()
-    where = path + "".join(f"[{index}]" for index in position)
-    return Unfit.at(where, f"a number in the range of {datatype.name}", str(numbers[tuple(position)]))
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

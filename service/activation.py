@@ -103,7 +103,7 @@ def _tensor(parameter: Mapping[str, Any], value: Any, datatype: Datatype, shape:
 
 def _choice(choices: Sequence[str], value: Any, path: str) -> int:
     if value not in choices:
-        raise Unfit.at(path, "one of " + ", ".join(f'"{choice}"' for choice in choices), str(value)[:40])
+        raise Unfit.at(path, "one of " + ", ".join(f'"{choice}"' for choice in choices), elements.kind(value))
     return choices.index(value)
 
 
@@ -116,17 +116,17 @@ def _axis(value: Any, rank: int, path: str) -> int:
 
 def _whole(value: Any, path: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 63:
-        raise Unfit.at(path, "a whole number of 64 bits", str(value)[:40])
+        raise Unfit.at(path, "a whole number of 64 bits", elements.kind(value))
     return value
 
 
 def _number(value: Any, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unfit.at(path, "a finite number", str(value)[:40])
+        raise Unfit.at(path, "a finite number", elements.kind(value))
     try:
         return float(value)
     except OverflowError as error:
-        raise Unfit.at(path, "a finite number", str(value)[:40]) from error
+        raise Unfit.at(path, "a finite number", elements.kind(value)) from error
 
 
 def _bounded(value: float, parameter: Mapping[str, Any], path: str) -> float:

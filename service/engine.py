@@ -16,7 +16,7 @@ from service.tensors import Array
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ASIDE_BYTES = 1 << 18  # about a millisecond of parsing; beyond it the loop must be free for others meanwhile
+ASIDE_BYTES = 1 << 20  # two milliseconds of parsing; beyond it the loop must be free for others meanwhile
 
 
 class Engine:

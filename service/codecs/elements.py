@@ -61,7 +61,7 @@ def _collect(value: Any, shape: Shape, datatype: Datatype, path: str, leaves: li
         leaves.append(_leaf(value, datatype, path))
         return
     if not isinstance(value, list) or len(value) != shape[0]:
-        raise Unfit.at(path, f"an array of {shape[0]} elements, as its neighbours are", _kind(value))
+        raise Unfit.at(path, f"an array of {shape[0]} elements, as its neighbours are", kind(value))
     for index, inner in enumerate(value):
         _collect(inner, shape[1:], datatype, f"{path}[{index}]", leaves)
 
@@ -80,7 +80,7 @@ def _leaf(value: Any, datatype: Datatype, path: str) -> Any:
         if value not in SPECIAL and number in (SPECIAL["Infinity"], SPECIAL["-Infinity"]):
             raise Unfit.at(path, f"a number in the range of {datatype.name}", str(value)[:40])
         return number
-    raise Unfit.at(path, f"a {_noun(datatype)} ({datatype.name})", _kind(value))
+    raise Unfit.at(path, f"a {_noun(datatype)} ({datatype.name})", kind(value))
 
 
 def _noun(datatype: Datatype) -> str:
@@ -100,7 +100,7 @@ def _float(value: Any) -> float | None:
         return SPECIAL["Infinity"]
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
     """What came, in a word or two."""
     if value is None:
         return "null"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from models.activations.axis import all_within, folded, halves, largest, raised, reshaped, shape, total
-from models.activations.elementary import DOUBLE, INT64, clip, exp, exp_of_wide, log1p_of_wide, wide
+from models.activations.elementary import clip, exp, exp_of_wide, log1p_of_wide, wide
 from models.activations.exponentials import gate, sigmoid
-from models.activations.graph import Tensor, equal, when
+from models.activations.graph import DOUBLE, INT64, Tensor, equal, when
 
 
 def softmax(x: Tensor, dim: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from models.activations.elementary import INT64, wide
-from models.activations.graph import Tensor, at_most, both
+from models.activations.elementary import wide
+from models.activations.graph import INT64, Tensor, at_most, both
 
 
 def shape(x: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from models.activations import elementary
 from models.activations.axis import all_within
 from models.activations.elementary import (
-    FLOAT,
     INF,
     above,
     below,
@@ -21,7 +20,7 @@ from models.activations.elementary import (
     step,
     wide,
 )
-from models.activations.graph import Tensor, both, when
+from models.activations.graph import FLOAT, Tensor, both, when
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946

@@ -8,9 +8,9 @@ BEND and SLOPE being quotients of polynomials from `gaussian_tables`; exp(-a²/2
 from __future__ import annotations
 
 from models.activations import gaussian_tables
-from models.activations.elementary import FLOAT, INF, above, below, clip, exp, polynomial, step, wide
+from models.activations.elementary import INF, above, below, clip, exp, polynomial, step, wide
 from models.activations.exponentials import sigmoid
-from models.activations.graph import Tensor, equal, when
+from models.activations.graph import FLOAT, Tensor, equal, when
 
 TANH_FACTOR, TANH_CUBIC = 1.5957691216057307117597842397375, 0.044715  # 2·√(2/π), and the constant of the paper
 

@@ -12,6 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+FLOAT: int = TensorProto.FLOAT
+DOUBLE: int = TensorProto.DOUBLE
+INT64: int = TensorProto.INT64
+BOOL: int = TensorProto.BOOL
 Operand: TypeAlias = "Tensor | float | Sequence[int]"
 
 
@@ -103,11 +107,11 @@ class Tensor:
 
 
 def equal(a: Tensor, b: Operand) -> Tensor:
-    return a.op("Equal", b, dtype=TensorProto.BOOL)
+    return a.op("Equal", b, dtype=BOOL)
 
 
 def at_most(a: Tensor, b: Operand) -> Tensor:
-    return a.op("LessOrEqual", b, dtype=TensorProto.BOOL)
+    return a.op("LessOrEqual", b, dtype=BOOL)
 
 
 def both(a: Tensor, b: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ import numpy as np
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from models.activations.catalogue import entry
-from models.activations.elementary import DOUBLE, FLOAT, INT64, rounded
-from models.activations.graph import Graph, Tensor, any_shape, when
+from models.activations.elementary import rounded
+from models.activations.graph import BOOL, DOUBLE, FLOAT, INT64, Graph, Tensor, any_shape, when
 from models.activations.table import ACTIVATIONS, Formula
 
 ELEMENT_TYPES = {
@@ -35,7 +35,7 @@ def build(name: str, element: int = FLOAT) -> ModelProto:
     """The model of the activation `name` whose `x`, `y`, `grad_x` and `grad_output` have the ONNX type `element`."""
     formulas = outputs_of(name)
     parameters = [parameter_default(parameter, compute_type(element)) for parameter in entry(name)["parameters"]]
-    switches = [initializer(f"compute_{output}", True, TensorProto.BOOL) for output in formulas]
+    switches = [initializer(f"compute_{output}", True, BOOL) for output in formulas]
     defaults = [*parameters, initializer("grad_output", 1, element), *switches]
     graph = Graph()
     named = {parameter.name: Tensor(graph, parameter.name, parameter.data_type) for parameter in parameters}
@@ -72,7 +72,7 @@ def write(graph: Graph, output: str, formula: Formula, element: int, parameters:
     def off() -> Tensor:
         return graph.node("Constant", dtype=dtype, value=numpy_helper.from_array(np.empty(0, numpy_type(dtype))))
 
-    when(Tensor(graph, f"compute_{output}", TensorProto.BOOL), on, off, name=output)
+    when(Tensor(graph, f"compute_{output}", BOOL), on, off, name=output)
     return any_shape(output, dtype)
 
 

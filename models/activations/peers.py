@@ -10,8 +10,7 @@ import torch
 from onnx import helper
 from torch.nn import functional
 
-from models.activations.elementary import FLOAT
-from models.activations.graph import any_shape
+from models.activations.graph import FLOAT, any_shape
 from models.activations.model import IR_VERSION, OPSET
 from models.activations.run import Array, options
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from models.activations.axis import all_within, joined, reshaped, shape, shortened
-from models.activations.elementary import FLOAT, INT64, above, below, step, wide
-from models.activations.graph import Tensor, when
+from models.activations.elementary import above, below, step, wide
+from models.activations.graph import FLOAT, INT64, Tensor, when
 
 
 def relu(x: Tensor) -> Tensor:

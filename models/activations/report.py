@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from models.activations.measure import Error, Measured
 
 SEVEN = ("relu", "leaky_relu", "prelu", "elu", "sigmoid", "tanh", "softmax")
-MASK = "a choice between two cases costs five passes over memory (`Where` would cost fifty times one, `Shrink` and \
+MASK = "a choice between two cases costs five passes over memory (`Where` would cost thirty times one, `Shrink` and \
 `ThresholdedRelu` turn NaN into 0); torch does it in one"
+EXPM1 = "torch does it in one pass; exp(x) - 1 without cancellation takes fifteen, one for each operator"
 REASONS = {
-    "elu": "torch does it in one pass; exp(x) - 1 without cancellation takes sixteen, one for each operator",
+    "elu": EXPM1,
+    "selu": EXPM1,
+    "celu": EXPM1,
     "prelu": "torch does it in one pass; so does onnxruntime, but only for the default weight",
     "leaky_relu": "torch does it in one pass; so does onnxruntime, but with a slower kernel",
     "softmax": "the sum is taken in FP64, which keeps rows of a million elements within 4 ULP",

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from models.activations.elementary import FLOAT
+from models.activations.graph import FLOAT
 from models.activations.model import build
 
 Array = np.ndarray[Any, Any]

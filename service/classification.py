@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from service.codecs import json
@@ -13,7 +15,7 @@ from service.tensors import Array
 
 def best(array: Array, classes: int, metadata: Metadata) -> Array:
     """BYTES [rows, classes], or [classes] for a vector: the highest values of each row, the highest first."""
-    rows = array.reshape((1, -1)) if array.ndim < 2 else array.reshape((len(array), -1))
+    rows = array.reshape((1, -1)) if array.ndim < 2 else array.reshape((len(array), prod(array.shape[1:])))
     order = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :classes]
     named = np.empty(order.shape, np.object_)
     for place, index in np.ndenumerate(order):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import ml_dtypes
@@ -52,6 +55,7 @@ BY_ONNX = {f"tensor({datatype.onnx})": datatype for datatype in DATATYPES}
 BY_DTYPE = {datatype.dtype: datatype for datatype in DATATYPES}
 
 Dimension = int | str | None
+MAX_RANK = 64  # NumPy's own limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,11 @@ class TensorSpec:
 def _fixed(shape: tuple[Dimension, ...] | None) -> tuple[int, ...] | None:
     sizes = tuple(size for size in shape or () if isinstance(size, int))
     return sizes if shape is not None and len(sizes) == len(shape) else None
+
+
+def is_possible(shape: Sequence[int]) -> bool:
+    """True for sizes that NumPy can hold: it multiplies those that are not zero, in 64 bits."""
+    return len(shape) <= MAX_RANK and prod(size for size in shape if size) * 8 <= sys.maxsize
 
 
 def describe(shape: tuple[Dimension, ...] | None) -> str:

@@ -99,10 +99,12 @@ def begins_with_object(value: Any) -> bool:
 
 def members(value: Any) -> dict[str, Any] | None:
     """The members of an object, each still unparsed; None when `value` is no object. Raises BadBody for a key that
-    comes twice."""
+    comes twice or cannot be looked up."""
     if not isinstance(value, simdjson.Object | dict):
         return None
     names = list(value)  # items() would turn every array below into Python lists
+    if any("\0" in name for name in names):  # simdjson looks a name up to its first NUL, and so finds another or none
+        raise BadBody("The body has a key with a NUL character.")
     return _members([(name, value[name]) for name in names])
 
 

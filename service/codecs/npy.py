@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import io
-import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -13,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from service.errors import BadBody, Unfit
-from service.tensors import BY_NAME, DATATYPES, Array
+from service.tensors import BY_NAME, DATATYPES, Array, is_possible
 
 MAX_HEADER_BYTES = 10_000  # NumPy's own limit: a longer one can exhaust ast.literal_eval
-MAX_RANK = 64  # NumPy's own limit
 RAW_PAIR = np.dtype("V2")
 BFLOAT16 = BY_NAME["BF16"].dtype
 CODES = ("V2", *(known.dtype.str[1:] for known in DATATYPES if known.dtype.kind not in "OV"))
@@ -113,10 +111,4 @@ def _header(text: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
 
 
 def _is_shape(shape: Any) -> bool:
-    """Sizes that NumPy can hold: it multiplies those that are not zero, in 64 bits."""
-    return (
-        isinstance(shape, tuple)
-        and len(shape) <= MAX_RANK
-        and all(type(size) is int and size >= 0 for size in shape)
-        and prod(size for size in shape if size) * 8 <= sys.maxsize
-    )
+    return isinstance(shape, tuple) and all(type(size) is int and size >= 0 for size in shape) and is_possible(shape)

@@ -12,7 +12,7 @@ from typing import Any
 
 from service.codecs import binary, json
 from service.errors import BadBody, Unfit
-from service.tensors import BY_NAME, Array, datatype_name
+from service.tensors import BY_NAME, Array, datatype_name, is_possible
 
 HEADER_LENGTH = "inference-header-content-length"
 MEMBERS = {"id", "model_name", "model_version", "parameters", "inputs", "outputs"}
@@ -145,7 +145,10 @@ def _text(fields: Mapping[str, Any], name: str, path: str) -> str:
 def _shape(value: Any, path: str) -> tuple[int, ...]:
     if not json.is_array(value):
         raise Unfit.at(path, "an array of sizes", "nothing" if value is None else "something else")
-    return tuple(_count(size, path) for size in value)
+    shape = tuple(_count(size, path) for size in value)
+    if not is_possible(shape):
+        raise Unfit.at(path, "a shape that an array can have", f"{len(shape)} sizes that are too many or too large")
+    return shape
 
 
 def _count(value: Any, path: str) -> int:

@@ -346,6 +346,17 @@ def test_inner_key_that_comes_twice_is_400() -> None:
         json.members(json.parse(b'{"a":{"b":1,"b":2}}').fields["a"])
 
 
+@pytest.mark.parametrize("body", [rb'{"\u0000": 1}', rb'{"tensor": 1, "tensor\u0000": 2}'])
+def test_key_with_a_nul_is_400(body: bytes) -> None:
+    with pytest.raises(BadBody, match="NUL"):
+        json.parse(body)
+
+
+def test_inner_key_with_a_nul_is_400() -> None:
+    with pytest.raises(BadBody, match="NUL"):
+        json.members(json.parse(rb'{"a": {"b\u0000c": 1, "b": 2}}').fields["a"])
+
+
 def test_mistake_is_told_with_line_and_column() -> None:
     with pytest.raises(BadBody, match="line 2, column 3"):
         json.parse(b'{"t":\n [}')

@@ -144,6 +144,8 @@ GOOD = {"name": "input", "shape": [1], "datatype": "FP32", "data": [1]}
         ({"inputs": [GOOD | {"datatype": "FP8"}]}, 422, "inputs[0].datatype"),
         ({"inputs": [GOOD | {"shape": [-1]}]}, 422, "inputs[0].shape"),
         ({"inputs": [GOOD | {"shape": None}]}, 422, "inputs[0].shape"),
+        ({"inputs": [GOOD | {"shape": [1] * 100}]}, 422, "inputs[0].shape"),
+        ({"inputs": [GOOD | {"shape": [0, 10**30]}]}, 422, "inputs[0].shape"),
         ({"inputs": [GOOD | {"shape": [2]}]}, 422, "inputs[0].data"),
         ({"inputs": [GOOD | {"parameters": {"binary_data_size": 4}}]}, 422, "inputs[0]"),
         ({"inputs": [GOOD]}, 422, "input"),

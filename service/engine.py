@@ -32,8 +32,10 @@ class Engine:
         overridden = [spec for spec in session.parameters if spec.name in feeds]
         check(feeds, (*session.inputs, *overridden))
         rows = row_count(session, feeds)
-        joinable = model.metadata.joinable and not overridden
-        result = await self._scheduler.run(session, feeds, fetches, rows=rows, joinable=joinable)
+        # What overrides an initializer holds for a whole run, so it must not be joined with another caller's.
+        alone = bool(overridden)
+        joinable = model.metadata.joinable
+        result = await self._scheduler.run(session, feeds, fetches, rows=rows, joinable=joinable, alone=alone)
         request.rows, request.model = rows, (model.name, model.version)
         request.timings.ran(result)
         return result.arrays

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
 from time import perf_counter
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -43,18 +42,20 @@ class Result:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One caller's arrays, waiting for a run."""
+    """One caller's arrays, waiting for a run; `alone` where they say something of the whole run and not of rows."""
 
     feeds: Feeds
     fetches: tuple[str, ...]
     rows: int
     future: asyncio.Future[Result]
+    alone: bool = False
     arrived: float = field(default_factory=perf_counter)
 
     def joins(self, other: Job) -> bool:
-        """True when both can stand in one run: same fetches, same inputs, equal row shapes and types."""
+        """True when both can stand in one run: neither alone, same fetches, same inputs, equal row shapes and types."""
         return (
-            self.fetches == other.fetches
+            not (self.alone or other.alone)
+            and self.fetches == other.fetches
             and self.feeds.keys() == other.feeds.keys()
             and all(_row_type(array) == _row_type(other.feeds[name]) for name, array in self.feeds.items())
         )
@@ -65,17 +66,27 @@ class Scheduler:
 
     def __init__(self, max_batch_size: int, max_queue_rows: int) -> None:
         self._limits = (max_batch_size, max_queue_rows)
-        self._lanes: WeakKeyDictionary[Session, Lane] = WeakKeyDictionary()
+        self._lanes: dict[Session, Lane] = {}
         self._threads = ThreadPoolExecutor(MAX_THREADS, "actserve-run")
 
-    async def run(self, session: Session, feeds: Feeds, fetches: Sequence[str], *, rows: int, joinable: bool) -> Result:
+    async def run(
+        self,
+        session: Session,
+        feeds: Feeds,
+        fetches: Sequence[str],
+        *,
+        rows: int,
+        joinable: bool,
+        alone: bool = False,
+    ) -> Result:
         """The answer to arrays that already fit the session's signature. Cancelling the caller drops its job.
 
+        `joinable` is the model's and the same in each call; `alone` keeps this one request out of others' runs.
         Raises QueueFull, or what the run raised."""
         lane = self._lanes.get(session)
         if lane is None:
             lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads)
-        return await lane.submit(Job(feeds, tuple(fetches), rows, asyncio.get_running_loop().create_future()))
+        return await lane.submit(Job(feeds, tuple(fetches), rows, asyncio.get_running_loop().create_future(), alone))
 
     @property
     def queued_rows(self) -> int:

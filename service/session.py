@@ -167,6 +167,7 @@ def redact(message: str) -> str:
 
 def _open(path: Path, runtime: Runtime) -> Any:
     provider = usable_provider(runtime.providers)
+    path = path.absolute()  # what `redact` is to find in messages
     try:
         session = ort.InferenceSession(
             str(path),
@@ -175,7 +176,7 @@ def _open(path: Path, runtime: Runtime) -> Any:
             disabled_optimizers=BROKEN_OPTIMIZERS,
         )
     except ORT_ERRORS as error:
-        raise ModelError(_plain(redact(str(error).replace(str(path.parent), "")))) from error
+        raise ModelError(_plain(redact(str(error).replace(f"{path.parent}/", "")))) from error
     session.disable_fallback()
     if runtime.providers == "cuda" and session.get_providers()[0] != CUDA:
         raise ProviderError("`--providers cuda`: CUDA did not start on this machine (driver or device missing?).")

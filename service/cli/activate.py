@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from service import activation, cores
-from service.cli.files import Failing, JsonFile, NpyFile, media_type, pieces, progress
+from service.cli.files import Failing, JsonFile, NpyFile, media_type, pieces, progress, refuse_same
 from service.codecs import json, media, npy
 from service.errors import Unfit
 from service.model import Model
@@ -31,6 +31,7 @@ def command(name: str, file: Path, output: Path | None, assignments: tuple[str, 
     """Apply the activation NAME to the tensor in FILE (.npy, or .json with a member `tensor`).
 
     A .npy file is read and answered in pieces where the activation allows it, so it may be larger than the memory."""
+    refuse_same(file, output)
     model = Repository(None, Runtime("cpu", cores.available()), with_networks=False).activation(name)
     given = activation.from_query(dict(_assignment(text) for text in assignments))
     to_npy = output is not None and output.suffix == ".npy"

@@ -28,6 +28,12 @@ def media_type(path: Path) -> str:
     return found
 
 
+def refuse_same(file: Path, output: Path | None) -> None:
+    """Raises BadParameter for an output that is the input: it would be emptied while it is being read."""
+    if output is not None and output.exists() and output.samefile(file):
+        raise click.BadParameter(f"`{output.name}` is the file that is read; write to another.")
+
+
 def pieces(path: Path, *, flat: bool = False, whole: bool = False) -> Iterator[Array]:
     """A `.npy` file in pieces of about 8 MiB along its first axis, of the flattened array where `flat`, or at once."""
     with path.open("rb") as file:
@@ -55,20 +61,22 @@ def progress(items: Iterator[Any], length: int, label: str) -> Iterator[Any]:
 
 
 class NpyFile:
-    """A `.npy` file whose data is written piece by piece. The header is written with the first piece's type, and its
-    shape, where none is given: with `rows` for its first size where there are several pieces."""
+    """A `.npy` file whose data is written piece by piece. It is opened with the first piece, so that a mistake found
+    before leaves what was there. The header has the first piece's type, and its shape, where none is given: with
+    `rows` for its first size where there are several pieces."""
 
     def __init__(self, path: Path, shape: tuple[int, ...] | None = None, rows: int | None = None) -> None:
-        self._file: BinaryIO = path.open("wb")
+        self._path = path
         self._shape = shape
         self._rows = rows
-        self._begun = False
+        self._file: BinaryIO | None = None
 
     def write(self, array: Array) -> None:
-        if not self._begun:
+        if self._file is None:
             shape = array.shape if self._rows is None else (self._rows, *array.shape[1:])
-            self._file.write(npy.start(array.dtype, shape if self._shape is None else self._shape))
-            self._begun = True
+            start = npy.start(array.dtype, shape if self._shape is None else self._shape)
+            self._file = self._path.open("wb")
+            self._file.write(start)
         self._file.write(np.ascontiguousarray(array).tobytes())
 
     def __enter__(self) -> NpyFile:
@@ -77,7 +85,8 @@ class NpyFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 class JsonFile:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from service import cores, instances, predictions
-from service.cli.files import Failing, JsonFile, NpyFile, media_type, pieces, progress
+from service.cli.files import Failing, JsonFile, NpyFile, media_type, pieces, progress, refuse_same
 from service.codecs import json, media, npy
 from service.engine import row_count
 from service.errors import Unfit
@@ -41,6 +41,7 @@ def command(
 
     A .npy file is read and answered in pieces where the model says that its rows do not touch each other, so it may
     be larger than the memory."""
+    refuse_same(file, output)
     found = load(model, models, providers)
     form = predictions.Form(scores, top_k)
     to_npy = output is not None and output.suffix == ".npy"

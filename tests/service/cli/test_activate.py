@@ -112,3 +112,11 @@ def test_mistake_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...], say
     assert done.exit_code in (1, 2)
     assert says in done.stderr
     assert "Traceback" not in done.output
+
+
+def test_input_is_never_written_over(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones(3, np.float32))
+    before = (tmp_path / "x.npy").read_bytes()
+    done = run("relu", tmp_path / "x.npy", "-o", tmp_path / "x.npy")
+    assert (done.exit_code, "the file that is read" in done.stderr) == (2, True)
+    assert (tmp_path / "x.npy").read_bytes() == before

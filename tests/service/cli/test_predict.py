@@ -138,3 +138,20 @@ def test_picture_for_a_model_that_takes_none_is_one_sentence(folder: Path, tmp_p
     done = run("row", tmp_path / "black.png", "--models", folder)
     assert done.exit_code == 1
     assert "takes no pictures" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_mistake_leaves_the_file_that_was_there(tmp_path: Path, suffix: str) -> None:
+    np.save(tmp_path / "narrow.npy", np.zeros((3, 5), np.float32))
+    output = (tmp_path / "output").with_suffix(suffix)
+    output.write_bytes(b"from yesterday")
+    assert run("fashion_mnist", tmp_path / "narrow.npy", "-o", output).exit_code == 1
+    assert output.read_bytes() == b"from yesterday"
+
+
+def test_input_is_never_written_over(rows: tuple[Path, np.ndarray]) -> None:
+    file, _ = rows
+    before = file.read_bytes()
+    done = run("fashion_mnist", file, "-o", file)
+    assert (done.exit_code, "the file that is read" in done.stderr) == (2, True)
+    assert file.read_bytes() == before

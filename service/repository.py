@@ -14,7 +14,7 @@ from service.session import NotCarriedModel, ProviderError, Runtime
 
 log = logging.getLogger("actserve.repository")
 
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")  # no leading dot: Kubernetes mounts bring `..data`
+NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 SHIPPED = Path(__file__).parent.parent / "models" / "repository"
 
 
@@ -46,7 +46,7 @@ class Repository:
     ) -> None:
         self.default_model = default_model
         self._entries: dict[str, Entry] = {}
-        self._refused: list[str] = []
+        self.refused: list[str] = []  # files that have no entry, since their names cannot be served: why
         # Their runs are too short to gain from a second thread, and each session would have its own.
         self._load_folder(SHIPPED, replace(runtime, intra_op_threads=1))
         if not with_networks:
@@ -105,7 +105,7 @@ class Repository:
         return self._broken()
 
     def _broken(self) -> list[str]:
-        return self._refused + [
+        return self.refused + [
             f"Model `{entry.name}` version {version}: {error}"
             for entry in self.entries()
             for version, error in entry.failures.items()
@@ -120,11 +120,17 @@ class Repository:
         found: dict[str, Entry] = {}
         for name, version, path in _listed(folder):
             if self._is_activation(name):
-                self._refused.append(f"Model `{name}`: that is the name of an activation, and those are reserved.")
-                log.error(self._refused[-1])
+                self._refuse(f"Model `{name}`: that is the name of an activation, and those are reserved.")
+                continue
+            if not NAME.fullmatch(name):
+                self._refuse(f"Model `{name[:128]}`: a name has 1 to 128 letters, digits, `.`, `_` and `-`.")
                 continue
             found.setdefault(name, Entry(name)).versions[version] = self._load(name, version, path, runtime)
         self._entries |= found
+
+    def _refuse(self, reason: str) -> None:
+        self.refused.append(reason)
+        log.error(reason)
 
     def _load(self, name: str, version: str, path: Path, runtime: Runtime) -> Model | ModelError:
         try:
@@ -149,11 +155,13 @@ def _listed(folder: Path) -> list[tuple[str, str, Path]]:
 
 def _files(folder: Path) -> Iterator[tuple[str, str, Path]]:
     """(name, version, path) of each model: `<name>/<version>/model.onnx`, or `<name>/model.onnx` and `<name>.onnx`,
-    which are version 1."""
+    which are version 1. Hidden files are passed over: Kubernetes mounts bring `..data`."""
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix == ".onnx" and NAME.fullmatch(path.stem):
+        if path.name.startswith("."):
+            continue
+        if path.is_file() and path.suffix == ".onnx":
             yield path.stem, "1", path
-        elif path.is_dir() and NAME.fullmatch(path.name):
+        elif path.is_dir():
             if (path / "model.onnx").is_file():
                 yield path.name, "1", path / "model.onnx"
             numbered = (file for file in path.glob("*/model.onnx") if file.parent.name.isdecimal())

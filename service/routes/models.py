@@ -58,6 +58,7 @@ def _list(repository: Repository) -> Handler:
                 "models": [summary(entry) for entry in repository.entries() if entry.name not in names],
                 "activations": sorted(names),
             }
+            | ({"refused": repository.refused} if repository.refused else {})
         )
 
     return models

@@ -27,8 +27,6 @@ def test_every_layout_is_found(graphs: Any, tmp_path: Path, cpu: Runtime) -> Non
     graphs.identity(tmp_path / "versions" / "draft" / "model.onnx", 1, ["n"])
     graphs.identity(tmp_path / ".hidden.onnx", 1, ["n"])
     graphs.identity(tmp_path / "..data" / "1" / "model.onnx", 1, ["n"])
-    graphs.identity(tmp_path / "bad name.onnx", 1, ["n"])
-    graphs.identity(tmp_path / ("x" * 129 + ".onnx"), 1, ["n"])
     (tmp_path / "notes.txt").write_text("not a model")
     (tmp_path / "empty").mkdir()
     found = Repository(tmp_path, cpu, with_networks=False)
@@ -37,6 +35,15 @@ def test_every_layout_is_found(graphs: Any, tmp_path: Path, cpu: Runtime) -> Non
     assert found.model("versions", "2").version == "2"
     assert found.model("plain").version == found.model("folder").version == "1"
     assert found.problems() == []
+
+
+@pytest.mark.parametrize("name", ["bad name", "x" * 129, "ü"])
+def test_name_that_cannot_be_served_is_told(graphs: Any, tmp_path: Path, cpu: Runtime, name: str) -> None:
+    graphs.identity(tmp_path / f"{name}.onnx", 1, ["n"])
+    found = Repository(tmp_path, cpu)
+    (problem,) = found.problems()
+    assert name[:128] in problem
+    assert found.refused == [problem]
 
 
 def test_shipped_models_are_there_unless_told_otherwise(cpu: Runtime) -> None:

@@ -120,7 +120,7 @@ def _log_models(parts: Parts, settings: Settings) -> None:
     networks = parts.repository.networks()
     providers = sorted({model.session.provider for model in networks + parts.repository.activations()})
     log.info(
-        "actserve %s: %d models, %d activations, %d threads a run",
+        "actserve %s: %d models, %d activations; runs of your own models have up to %d threads",
         __version__,
         len(networks),
         len(parts.repository.activations()),

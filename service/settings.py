@@ -73,7 +73,9 @@ def read(values: dict[str, Any]) -> Settings:
     except ValidationError as error:
         wrong = error.errors()[0]
         name = str(wrong["loc"][0])
-        raise SettingsError(f"{flag(name)} ({variable(name)}): {wrong['msg']}, got {wrong['input']!r}.") from error
+        said = [other["msg"] for other in error.errors() if other["loc"][0] == name]  # one for each type it may have
+        wanted = " or ".join([said[0], *(text.removeprefix("Input should be ") for text in said[1:])])
+        raise SettingsError(f"{flag(name)} ({variable(name)}): {wanted}, got {wrong['input']!r}.") from error
     return settings if settings.api_token_file is None else _with_token(settings, settings.api_token_file)
 
 

@@ -208,6 +208,8 @@ def _explain(body: bytes, error: Exception) -> str:
             json.loads(body)
         except json.JSONDecodeError as found:
             return f"{found.msg} at line {found.lineno}, column {found.colno}"
-        except (UnicodeDecodeError, RecursionError, ValueError):
+        except UnicodeDecodeError:
+            return "it is not UTF-8"
+        except (RecursionError, ValueError):
             pass
     return str(error).partition(": ")[2].partition(":")[0].partition(".")[0] or "it cannot be parsed"

@@ -142,15 +142,8 @@ def test_relu_before_a_clip_in_double_is_loaded(graphs: Any, tmp_path: Path, cpu
 
 
 @pytest.mark.parametrize(("what", "number"), [("ir_version", 99), ("opset", 99)])
-@pytest.mark.parametrize("is_relative", [True, False])
 def test_version_from_the_future_is_told_plainly(
-    graphs: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    cpu: Runtime,
-    what: str,
-    number: int,
-    is_relative: bool,
+    graphs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: Runtime, what: str, number: int
 ) -> None:
     path = graphs.identity(tmp_path / "x.onnx", 1, ["n"])
     model = onnx.load(path)
@@ -159,9 +152,10 @@ def test_version_from_the_future_is_told_plainly(
     else:
         model.opset_import[0].version = number
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match=rf"it has (IR version|opset) {number}; onnxruntime .* reads up to \d+"):
-        monkeypatch.chdir(tmp_path)
-        Session(Path("x.onnx") if is_relative else path, cpu)
+    monkeypatch.chdir(tmp_path)
+    for given in (path, Path("x.onnx")):
+        with pytest.raises(ModelError, match=rf"it has (IR version|opset) {number}; onnxruntime .* reads up to \d+"):
+            Session(given, cpu)
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no graph", b"\x08\x0a\x12\x00", bytes(100)])

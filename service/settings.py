@@ -48,7 +48,9 @@ class Settings(BaseModel):
     max_queue_rows: int = Field(4096, ge=1, description="Rows that wait for one model at most; more get 429.")
     request_timeout_s: Seconds = Field(30, description="Seconds until a request is answered with 504.")
     drain_timeout_s: Seconds = Field(20, description="Seconds after SIGTERM in which accepted requests are answered.")
-    api_token: SecretStr | None = Field(None, description="Bearer token that every request but a probe must carry.")
+    api_token: Annotated[SecretStr, Field(min_length=1)] | None = Field(
+        None, description="Bearer token that every request must carry, but for probes, metrics and pages."
+    )
     api_token_file: Path | None = Field(None, description="File that holds the API token.")
     log_format: Literal["text", "json"] = Field("text", description="One line for each event, as text or JSON.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -75,6 +75,7 @@ def test_settings_cannot_be_changed() -> None:
         ("log_level", "loud"),
         ("no_shipped_models", "perhaps"),
         ("unknown_setting", "1"),
+        ("api_token", ""),
     ],
 )
 def test_value_out_of_bounds_is_one_sentence_with_both_names(name: str, value: str) -> None:

@@ -43,7 +43,7 @@ class Timings:
 
 @dataclass(slots=True)
 class Request:
-    """One request. Header names are lower case; `query` has each name once; `deadline` is the event loop's clock."""
+    """One request. Header names are lower case; `rows` and `model` are filled in by the run that it led to."""
 
     method: str
     path: str
@@ -91,4 +91,4 @@ class Route:
     path: str
     handler: Handler
     documentation: Mapping[str, Any] = field(default_factory=dict)
-    is_open: bool = False  # answered without a token and while draining: probes and the page itself
+    is_open: bool = False  # needs no token, and is no sign of a caller while draining: probes and pages

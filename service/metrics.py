@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -67,11 +66,6 @@ class Metrics:
         """Writes the model info of everything loaded."""
         for model in models:
             self.model_info.labels(model.name, model.version, model.session.provider, model.metadata.task or "").set(1)
-
-    def watch_queue(self, queued_rows: Callable[[], int]) -> None:
-        """Takes the queue's length when it is read. In a shared folder it is `sample`d instead."""
-        if SHARED_FOLDER not in os.environ:
-            self.queued_rows.set_function(queued_rows)
 
     def stages(self, timings: Timings) -> None:
         """Observes every stage that a request went through."""

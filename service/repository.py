@@ -120,15 +120,15 @@ class Repository:
         found: dict[str, Entry] = {}
         for name, version, path in _listed(folder):
             if self._is_activation(name):
-                self._refuse(f"Model `{name}`: that is the name of an activation, and those are reserved.")
+                self._leave_out(f"Model `{name}`: that is the name of an activation, and those are reserved.")
                 continue
             if not NAME.fullmatch(name):
-                self._refuse(f"Model `{name[:128]}`: a name has 1 to 128 letters, digits, `.`, `_` and `-`.")
+                self._leave_out(f"Model `{name[:128]}`: a name has 1 to 128 letters, digits, `.`, `_` and `-`.")
                 continue
             found.setdefault(name, Entry(name)).versions[version] = self._load(name, version, path, runtime)
         self._entries |= found
 
-    def _refuse(self, reason: str) -> None:
+    def _leave_out(self, reason: str) -> None:
         self.refused.append(reason)
         log.error(reason)
 

@@ -25,6 +25,7 @@ CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 SWITCH = "compute_"  # `compute_y`, a boolean initializer: whether the output `y` is computed
 FALSE = np.array(False)
+BFLOAT16 = BY_ONNX["tensor(bfloat16)"]
 
 # All that onnxruntime raises, none of them under a common base; a test compares this list with the library's own.
 ORT_ERRORS = (
@@ -125,8 +126,8 @@ class Session:
 
     @staticmethod
     def _value(array: Array) -> Any:
-        if array.dtype == BY_ONNX["tensor(bfloat16)"].dtype:
-            return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), 16)
+        if array.dtype == BFLOAT16.dtype:
+            return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), BFLOAT16.onnx_code)
         return ort.OrtValue.ortvalue_from_numpy(array)
 
     def _array(self, name: str, value: Any) -> Array:

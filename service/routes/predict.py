@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service import instances, predictions
 from service.codecs import media
-from service.engine import Engine, aside, row_count
+from service.engine import Engine, aside
 from service.exchange import Request, Response, Route
 from service.model import Model
 from service.repository import Repository
@@ -33,8 +33,7 @@ class Predict:
         request.timings.end("decode")
         arrays = await self._engine.infer(request, model, model.session, feeds, predictions.fetches(model))
         size = sum(array.nbytes for array in arrays)
-        rows = row_count(model.session, feeds)
-        return await aside(size, predictions.encode, model, arrays, rows, wanted, form, columnar)
+        return await aside(size, predictions.encode, model, arrays, request.rows, wanted, form, columnar)
 
 
 def routes(repository: Repository, engine: Engine) -> list[Route]:

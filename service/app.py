@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,7 @@ DESCRIPTION = (
 
 # FastAPI's own instrumentation looks at every request and can send to a collector; ours is in the front.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+OBSERVE_S = 1.0
 ERROR = {
     "description": "An error, which always has this shape.",
     "content": {
@@ -81,13 +83,18 @@ def assemble(settings: Settings) -> Parts:
     lifecycle = Lifecycle(settings.drain_timeout_s)
     metrics = Metrics()
     metrics.describe([model for entry in repository.entries() for model in entry.loaded])
-    metrics.ready.set(not repository.problems())  # with several workers, the one asked is not the only one shown
     front = Front(settings, metrics, lifecycle)
     engine = Engine(scheduler)
 
+    def observe() -> None:
+        metrics.ready.set(not lifecycle.draining and not repository.problems())
+        metrics.queued_rows.set(scheduler.queued_rows)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_repeat(observe))
         yield
+        watching.cancel()
         scheduler.close()
 
     app = FastAPI(
@@ -108,12 +115,19 @@ def assemble(settings: Settings) -> Parts:
         *curve.routes(repository, engine),
         *models.routes(repository),
         *open_inference.routes(repository, engine),
-        *health.routes(repository, scheduler, lifecycle, metrics),
+        *health.routes(repository, lifecycle, metrics, observe),
         *pages.routes(repository, app.openapi),
     ):
         app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
     app.add_exception_handler(HTTPException, _Unmatched(front, settings))
     return Parts(app, repository, lifecycle, scheduler)
+
+
+async def _repeat(observe: Callable[[], None]) -> None:
+    """With several workers one answers `/metrics` for all, so each writes down its own state beforehand."""
+    while True:
+        observe()
+        await asyncio.sleep(OBSERVE_S)
 
 
 class HandlerRoute(APIRoute):
@@ -161,7 +175,7 @@ class _Unmatched:
 
 def _ours(request: StarletteRequest, error: HTTPException) -> ServiceError:
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = (error.headers or {}).get("Allow", "").replace("GET", "GET, HEAD")
         return MethodNotAllowed(f"{request.method} is not allowed here; {allowed} is.", headers=(("Allow", allowed),))
     return NotFound("There is nothing under this path; `/docs` lists the paths there are.")
 

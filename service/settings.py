@@ -78,6 +78,8 @@ def read(values: dict[str, Any]) -> Settings:
         said = [other["msg"] for other in error.errors() if other["loc"][0] == name]  # one for each type it may have
         wanted = " or ".join([said[0], *(text.removeprefix("Input should be ") for text in said[1:])])
         raise SettingsError(f"{flag(name)} ({variable(name)}): {wanted}, got {wrong['input']!r}.") from error
+    if settings.api_token is not None and settings.api_token_file is not None:
+        raise SettingsError("--api-token and --api-token-file: expected one of them, got both.")
     return settings if settings.api_token_file is None else _with_token(settings, settings.api_token_file)
 
 

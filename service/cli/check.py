@@ -14,6 +14,7 @@ from service.cli.models import signature
 from service.codecs import json
 from service.errors import ModelError, ServiceError
 from service.model import Model
+from service.repository import NAME, SHIPPED
 from service.routes.models import example
 from service.session import Runtime
 from service.tensors import Array, TensorSpec
@@ -30,7 +31,7 @@ def command(file: Path) -> None:
     Exit status 1 when it would not be."""
     click.echo(f"{file.name}: {graph.versions(file)}")
     try:
-        model = Model(_name(file), "1", file, Runtime("cpu"))
+        model = Model(_servable(_name(file)), "1", file, Runtime("cpu"))
         feeds = model.example()
         outputs = model.session.run(feeds, model.output_names)
     except (ModelError, ServiceError) as error:
@@ -40,8 +41,7 @@ def command(file: Path) -> None:
     for name, array in zip(model.output_names, outputs, strict=True):
         click.echo(f"  one run gave {name} {list(array.shape)}")
     click.echo(f"  joining      {_joining(model)}")
-    body = json.dumps(example(model)).decode()
-    click.echo(f"  try          curl -s http://127.0.0.1:8000/predict/{model.name} --json '{_short(body)}'")
+    click.echo(f"  try          {_command(model)}")
 
 
 def _name(file: Path) -> str:
@@ -50,6 +50,36 @@ def _name(file: Path) -> str:
         return file.stem
     folder = file.resolve().parent
     return folder.parent.name if folder.name.isdecimal() else folder.name
+
+
+def _servable(name: str) -> str:
+    """The name itself. Raises ModelError where no repository takes it."""
+    if not NAME.fullmatch(name):
+        raise ModelError(f"`{name}` is no name for a model: expected letters, digits, `.`, `_` and `-`.")
+    shipped = SHIPPED / name / "1" / "model.onnx"
+    if shipped.is_file() and Model(name, "1", shipped, Runtime("cpu")).metadata.is_activation:
+        raise ModelError(f"`{name}` is the name of an activation, and those are reserved.")
+    return name
+
+
+def _command(model: Model) -> str:
+    """A line to paste. A long example is written by Python, from its shapes."""
+    body = json.dumps(example(model)).decode()
+    if len(body) > SHOWN:
+        named = {name: _expression(array) for name, array in model.example().items()}
+        members = ", ".join(f'"{name}": {text}' for name, text in named.items())
+        inputs = f"{{{members}}}" if len(named) > 1 else next(iter(named.values()))
+        script = f'import json; print(json.dumps({{"inputs": {inputs}}}))'
+        return f"curl -s http://127.0.0.1:8000/predict/{model.name} --json \"$(python3 -c '{script}')\""
+    return f"curl -s http://127.0.0.1:8000/predict/{model.name} --json '{body}'"
+
+
+def _expression(array: Array) -> str:
+    """Zeros of the array's shape as Python: `[[0.0] * 784] * 1`."""
+    text = {"O": '""', "b": "False", "i": "0", "u": "0"}.get(array.dtype.kind, "0.0")
+    for size in reversed(array.shape):
+        text = f"[{text}] * {size}"
+    return text
 
 
 def _joining(model: Model) -> str:
@@ -93,7 +123,3 @@ def _random(spec: TensorSpec, rows: int) -> Array:
     if spec.datatype.is_float:
         return generator.standard_normal(shape).astype(spec.datatype.dtype)
     return generator.integers(0, 2, shape).astype(spec.datatype.dtype)
-
-
-def _short(body: str) -> str:
-    return body if len(body) <= SHOWN else f"{body[:SHOWN]}…"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from service.errors import Detail, NotReady
 from service.exchange import Handler, Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import CONTENT_TYPE, Metrics
 from service.repository import Repository
-from service.scheduler import Scheduler
 
 
 async def live(request: Request) -> Response:
@@ -33,17 +34,17 @@ class Ready:
         return answer_json({"ready": True})
 
 
-def _metrics(metrics: Metrics, lifecycle: Lifecycle, repository: Repository, scheduler: Scheduler) -> Handler:
+def _metrics(metrics: Metrics, observe: Callable[[], None]) -> Handler:
     async def expose(request: Request) -> Response:
         """Prometheus text format, over all workers."""
-        metrics.ready.set(not lifecycle.draining and not repository.problems())
-        metrics.queued_rows.set(scheduler.queued_rows)
+        observe()
         return Response(metrics.expose(), CONTENT_TYPE)
 
     return expose
 
 
-def routes(repository: Repository, scheduler: Scheduler, lifecycle: Lifecycle, metrics: Metrics) -> list[Route]:
+def routes(repository: Repository, lifecycle: Lifecycle, metrics: Metrics, observe: Callable[[], None]) -> list[Route]:
+    """The probes, and the metrics, for which `observe` sets what is not counted as it happens."""
     ready = Ready(repository, lifecycle)
     probes = {"tags": ["operations"]}
     return [
@@ -56,7 +57,7 @@ def routes(repository: Repository, scheduler: Scheduler, lifecycle: Lifecycle, m
         Route(
             "GET",
             "/metrics",
-            _metrics(metrics, lifecycle, repository, scheduler),
+            _metrics(metrics, observe),
             probes | {"summary": "Prometheus metrics"},
             is_open=True,
         ),

@@ -30,8 +30,8 @@ def test_unknown_path_is_404(client: TestClient, is_error: IsError, path: str) -
     [
         ("GET", "/predict", "POST"),
         ("PUT", "/predict", "POST"),
-        ("DELETE", "/models", "GET"),
-        ("POST", "/metrics", "GET"),
+        ("DELETE", "/models", "GET, HEAD"),
+        ("POST", "/metrics", "GET, HEAD"),
         ("HEAD", "/predict", "POST"),
         ("OPTIONS", "/predict", "POST"),
     ],

@@ -132,3 +132,9 @@ def test_wrong_setting_of_serve_is_one_sentence_and_status_2(arguments: list[str
     assert done.exit_code == 2
     assert done.stderr.startswith("actserve: --")
     assert done.stderr.count("\n") == 1
+
+
+def test_token_and_token_file_together_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret")
+    with pytest.raises(SettingsError, match="expected one of them"):
+        read({"api_token": "a", "api_token_file": str(tmp_path / "token")})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.activations.axis import all_within, folded, halves, largest, raised, reshaped, shape, total
-from models.activations.elementary import clip, exp, exp_of_wide, log1p_of_wide, wide
+from models.activations.elementary import clip, exp, exp_of_wide, log1p_of_wide, wide, wide_exp
 from models.activations.exponentials import gate, sigmoid
 from models.activations.graph import DOUBLE, INT64, Tensor, equal, when
 
@@ -47,16 +47,19 @@ def log_softmax(x: Tensor, dim: Tensor) -> Tensor:
     """x - max - log(1 + rest), where 1 + rest = Σ exp(x - max).
 
     The ones among these powers are counted apart: beside them a rest of 1e-20, which is the whole result for the
-    largest x, would be lost.
+    largest x, would be lost. Nor are powers lost that FP32 cannot hold, since many of them add up.
     """
     top = largest(x, dim)
-    powers = when(
-        all_within(x, -80, 80),
-        lambda: exp(x) / exp(top),
-        lambda: exp_of_wide(wide(x) - wide(top), x.dtype),
+
+    def without_top(powers: Tensor) -> Tensor:
+        ones = powers.op("Floor")
+        return total(powers - ones, dim) + (total(ones, dim) - 1)
+
+    rest = when(
+        all_within(x, -40, 40),
+        lambda: without_top(exp(x) / exp(top)),
+        lambda: without_top(wide_exp(wide(x) - wide(top), x.dtype)),
     )
-    ones = powers.op("Floor")
-    rest = total(powers - ones, dim) + (total(ones, dim) - 1)
     return x - top - log1p_of_wide(rest).cast(x.dtype)
 
 

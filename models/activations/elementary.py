@@ -116,6 +116,14 @@ def exp_of_wide(z: Tensor, dtype: int) -> Tensor:
     return exp(high) * (1 + low)
 
 
+def wide_exp(z: Tensor, dtype: int) -> Tensor:
+    """exp(z) in FP64 for z <= 0 in FP64, with the digits of `dtype`: as `exp_of_wide`, in two steps beyond -80"""
+    z = clip(z, -800.0, 0.0)
+    high = z.cast(dtype)
+    low = z - wide(high)
+    return wide(exp(clip(high, -80, 0))) * wide(exp(below(high + 80))) * (1 + low)
+
+
 def log1p_of_wide(e: Tensor) -> Tensor:
     """log(1 + e) for any e >= 0 in FP64: the logarithm of the rounded sum, and what the rounding lost."""
     rounded_sum = 1 + e

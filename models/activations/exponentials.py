@@ -24,6 +24,7 @@ from models.activations.graph import FLOAT, Tensor, both, when
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
+LARGEST = 1.7976931348623157e308
 
 
 def elu(x: Tensor, alpha: Tensor) -> Tensor:
@@ -51,8 +52,17 @@ def selu_slope(x: Tensor) -> Tensor:
 
 
 def celu(x: Tensor, alpha: Tensor) -> Tensor:
-    """x for x > 0, else α·(exp(x/α) - 1), which is the larger of the two for α > 0"""
-    return x.op("Max", alpha * expm1_below(x / alpha))
+    """x for x > 0, else α·(exp(x/α) - 1), which is the larger of the two for α > 0.
+
+    For α > 1 a tiny x/α may underflow; α·(exp(x/α) - 1) is below x·(1 + x/(2α)), and equal to it there.
+    """
+    z = x / alpha
+    bent = alpha * expm1_below(z)
+
+    def held() -> Tensor:
+        return x.op("Max", bent.op("Min", x * (z * 0.5 + 1)))
+
+    return when(all_within(alpha, 0, 1), lambda: x.op("Max", bent), held)
 
 
 def celu_slope(x: Tensor, alpha: Tensor) -> Tensor:
@@ -174,15 +184,20 @@ def swish(x: Tensor, alpha: Tensor) -> Tensor:
     def scaled() -> Tensor:
         factor = wide(alpha)
         held = clip(wide(x), -1000 / abs(above(factor)), 1000 / abs(above(-factor)))
-        return (held * sigmoid(held * factor)).cast(x.dtype)
+        return (held * sigmoid(finite(held) * factor)).cast(x.dtype)
 
     return when(all_within(alpha, 1, 1), lambda: silu(x), scaled)
 
 
 def swish_slope(x: Tensor, alpha: Tensor) -> Tensor:
     """σ(z)·(1 + z·σ(-z)), z = α·x"""
-    z = clip(wide(x) * wide(alpha), -1000, 1000)
+    z = clip(finite(wide(x)) * wide(alpha), -1000, 1000)
     return (sigmoid(z) * (1 + z * sigmoid(-z))).cast(x.dtype)
+
+
+def finite(x: Tensor) -> Tensor:
+    """x in FP64, the largest number in place of ∞, which times 0 would be NaN"""
+    return clip(x, -LARGEST, LARGEST)
 
 
 def mish(x: Tensor) -> Tensor:

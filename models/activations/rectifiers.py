@@ -28,13 +28,16 @@ def relu2_slope(x: Tensor) -> Tensor:
 
 
 def leaky(x: Tensor, slope: Tensor, usual: float) -> Tensor:
-    """x for x > 0, else slope·x: the larger of the two for slopes in (0, 1].
+    """x for x > 0, else slope·x: the larger of the two for slopes in (0, 1]; for a slope of 0 it is ReLU, at -∞ too.
 
     onnxruntime does it in one pass if the slope is known beforehand: so for the usual one.
     """
 
+    def any_slope() -> Tensor:
+        return when(all_within(slope, 0, 0), lambda: above(x), lambda: above(x) + slope * below(x))
+
     def composed() -> Tensor:
-        return when(all_within(slope, 1e-30, 1), lambda: x.op("Max", slope * x), lambda: above(x) + slope * below(x))
+        return when(all_within(slope, 1e-30, 1), lambda: x.op("Max", slope * x), any_slope)
 
     if x.dtype != FLOAT:
         return composed()
@@ -58,11 +61,16 @@ def leaky_relu_slope(x: Tensor, negative_slope: Tensor) -> Tensor:
 
 def rrelu(x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     """x for x > 0, else x·(lower + upper)/2: the mean of the slopes drawn in training"""
-    return leaky(x, (lower + upper) / 2, usual=(1 / 8 + 1 / 3) / 2)
+    return leaky(x, mean(lower, upper), usual=(1 / 8 + 1 / 3) / 2)
 
 
 def rrelu_slope(x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-    return leaky_slope(x, (lower + upper) / 2)
+    return leaky_slope(x, mean(lower, upper))
+
+
+def mean(lower: Tensor, upper: Tensor) -> Tensor:
+    """(lower + upper)/2, halved first: the sum may overflow"""
+    return lower / 2 + upper / 2
 
 
 def prelu(x: Tensor, weight: Tensor) -> Tensor:

@@ -123,7 +123,7 @@ def leaky_slope(x: Array, slope: Any) -> Array:
 
 
 def rrelu_mean(lower: float = 1 / 8, upper: float = 1 / 3) -> Array:
-    return np.longdouble((lower + upper) / 2)
+    return (np.longdouble(lower) + np.longdouble(upper)) / 2
 
 
 # The value of each and its slope dy/dx, or its vector-Jacobian product.

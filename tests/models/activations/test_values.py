@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from models.activations import reference
+from models.activations.graph import DOUBLE, FLOAT
 from models.activations.run import evaluate
 from models.activations.samples import PARAMETERS, rows, samples
 from models.activations.table import ACTIVATIONS
@@ -93,6 +95,20 @@ def test_gradient_along_an_axis_is_within_4_ulp(name):
         assert reference.ulps(evaluate(name, x, "grad_x", grad_output=g), exact).max() <= 4
 
 
+def test_log_softmax_adds_up_powers_too_small_for_fp32():
+    for top in (0, 50):
+        x = np.float32([[top] + [top - 92] * 100_000])
+        exact = reference.ALONG_AXIS["log_softmax"][0](x.astype(np.longdouble))
+        assert reference.ulps(evaluate("log_softmax", x), exact).max() <= 4
+
+
+@pytest.mark.parametrize("element", [FLOAT, DOUBLE, TensorProto.FLOAT16])
+def test_log_softmax_of_minus_infinity_is_minus_infinity_and_leaves_the_rest(element):
+    y = evaluate("log_softmax", [[-np.inf, 1000, 1000 - 8, -1000], [-np.inf, 0, -8, -200]], element=element)
+    np.testing.assert_allclose(y[0, :3].astype(float), [-np.inf, -3.354e-4, -8.0003354], rtol=1e-3)
+    np.testing.assert_allclose(y[1].astype(float), [-np.inf, -3.354e-4, -8.0003354, -200], rtol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["softmax", "softmin"])
 def test_softmax_rows_sum_to_one_within_4_ulp(name):
     for x in [*rows(), np.random.default_rng(3).normal(size=(2, 300_000)).astype(np.float32)]:
@@ -111,6 +127,19 @@ def test_value_at_zero_and_infinity_is_the_limit(name):
     at_zero, at_inf, at_minus_inf = LIMITS[name]
     expected = np.float32([at_zero, at_zero, at_inf, at_minus_inf, np.nan])
     np.testing.assert_array_equal(evaluate(name, SPECIAL), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("leaky_relu", {"negative_slope": 0}), ("prelu", {"weight": 0}), ("rrelu", {"lower": 0, "upper": 0})],
+)
+def test_slope_of_zero_gives_zero_at_minus_infinity_as_relu(name, parameters):
+    np.testing.assert_array_equal(evaluate(name, SPECIAL, **parameters), evaluate("relu", SPECIAL))
+
+
+def test_swish_with_alpha_zero_is_half_of_x_at_infinity_too():
+    np.testing.assert_array_equal(evaluate("swish", SPECIAL, alpha=0), SPECIAL / 2)
+    np.testing.assert_array_equal(evaluate("swish", SPECIAL, "grad_x", alpha=0), np.float32([0.5] * 4 + [np.nan]))
 
 
 @pytest.mark.parametrize("name", NAMES)

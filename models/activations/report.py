@@ -74,6 +74,8 @@ DIFFERENCES = """## Where they differ from torch
 
 - At ±∞ the value is the limit, where torch gives NaN: {limits}.
 - NaN gives NaN in the gradient too, element by element; for the piecewise linear ones torch gives a number.
+- An infinite or NaN `grad_output` is multiplied by the slope, so that a slope of 0 gives NaN, where torch's piecewise
+  linear ones give 0.
 - The tails are not lost: torch's gelu, silu and tanhshrink and its gradients of sigmoid and tanh are off by 10⁷ ULP.
 - FP16 and BF16 are computed in FP64 and rounded once: each result is the correctly rounded one.
 - `threshold` has defaults (0 and 0), `prelu` too (0.25), and `dim` is -1 where torch demands one.

@@ -10,6 +10,8 @@ import logging
 import select
 import signal
 import socket
+import struct
+import time
 from types import FrameType
 
 import uvicorn
@@ -26,7 +28,11 @@ BACKLOG = 2048
 # Longer than the 60 s after which load balancers drop an idle connection, so that they and not we close it.
 KEEP_ALIVE_S = 75
 M_ARENA_MAX = -8  # malloc.h
-LAST_CALL_S = 0.3  # for a request that left its client before the socket closed
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27  # socket(7); Python has no names for them
+# Classic BPF on a segment's TCP header: load the flags, drop it if SYN is among them, else take it.
+NO_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+LAST_CALL_S = 2.0  # for a request that is on its way when the socket closes
+POLL_S = 0.02
 
 
 class DrainingServer(uvicorn.Server):
@@ -62,13 +68,37 @@ class DrainingServer(uvicorn.Server):
             server.close()
         for listener in sockets or []:
             listener.close()
-        await asyncio.sleep(LAST_CALL_S)
+        await self._last_call()
         self.config.timeout_graceful_shutdown = max(1, int(self._lifecycle.remaining_s))
         await super().shutdown(sockets)
 
+    async def _last_call(self) -> None:
+        """Waits for those who have connected and not sent anything yet, for a while."""
+        deadline = time.monotonic() + LAST_CALL_S
+        await asyncio.sleep(POLL_S)
+        while any(getattr(connection, "cycle", None) is None for connection in self.server_state.connections):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(POLL_S)
+
+
+def hold_newcomers(listener: socket.socket) -> None:
+    """Has the kernel drop what would open a connection. A client tries again a second later and is refused then, when
+    the socket is closed; one that stood in its queue would be reset with its request under way."""
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *instruction) for instruction in NO_SYN))
+    with contextlib.suppress(OSError):  # a kernel without filters: a moment is left in which one can be lost
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 4, ctypes.addressof(program)))
+
+
+def admit_newcomers(listener: socket.socket) -> None:
+    """Undoes `hold_newcomers`, for the workers that go on."""
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+
 
 async def _let_in(listener: socket.socket) -> None:
-    """Returns in the turn of the event loop in which no connection waits in the socket's queue."""
+    """Returns in the turn of the event loop in which no connection waits in the socket's queue, and none can come."""
+    hold_newcomers(listener)
     for _ in range(BACKLOG):
         if not select.select([listener], [], [], 0)[0]:
             return

@@ -69,6 +69,7 @@ class Supervisor:
         """Starts a worker, unless the supervisor was told to stop meanwhile."""
         if self._signal is not None:
             return
+        admit_newcomers(self._listener)  # a worker that stopped alone has held them
         arguments = (self._settings, self._listener, self._failures, announce)
         worker = self._context.Process(target=_work, args=arguments, name="actserve-worker")
         worker.start()

@@ -104,3 +104,13 @@ def test_workers_that_cannot_start_say_so_once(serve: Any, command: Any) -> None
     assert run.returncode == 3
     assert run.stderr.decode().count("--providers cuda") == 1
     assert b"Traceback" not in run.stderr
+
+
+def test_worker_stopped_alone_is_replaced_and_connections_are_taken(serve: Any, wait_until: Any) -> None:
+    server = serve("--workers", "2")
+    wait_until(lambda: server.log.count("models,") == 2, "the second worker did not start")
+    stopped = min(children(server.pid))
+    os.kill(stopped, signal.SIGTERM)
+    wait_until(lambda: server.log.count("models,") == 3, "it was not replaced")
+    assert stopped not in children(server.pid)
+    ask(server, REQUESTS)

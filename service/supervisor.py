@@ -21,7 +21,7 @@ from types import FrameType
 from service import logs
 from service.errors import ModelError
 from service.metrics import SHARED_FOLDER
-from service.server import serve
+from service.server import admit_newcomers, serve
 from service.settings import Settings
 
 log = logging.getLogger("actserve.supervisor")

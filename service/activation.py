@@ -86,7 +86,10 @@ def _array(parameter: Mapping[str, Any], value: Any, datatype: Datatype, shape: 
             return np.array(_bounded(_whole(value, path), parameter, path), datatype.dtype)
         case "tensor":
             return _tensor(parameter, value, datatype, shape, path)
-    return elements.narrow(np.array(_bounded(_number(value, path), parameter, path), np.float64), datatype, path)
+    number = np.array(_bounded(_number(value, path), parameter, path), np.float64)
+    narrowed = elements.narrow(number, datatype, path)
+    _bounded(float(narrowed), parameter, path)  # 1e-50 is above 0 and becomes 0 in FP32
+    return narrowed
 
 
 def _tensor(parameter: Mapping[str, Any], value: Any, datatype: Datatype, shape: Shape, path: str) -> Array:

@@ -77,3 +77,9 @@ def test_gradient_with_respect_to_what_has_none_is_422(client: TestClient) -> No
     answer = client.post("/activate/relu/gradient?wrt=weight", json={"tensor": [1]})
     assert answer.status_code == 422
     assert answer.json()["details"][0]["path"] == "query.wrt"
+
+
+def test_parameter_that_leaves_its_bounds_when_it_is_narrowed_is_422(client: TestClient) -> None:
+    answer = client.post("/activate/celu", json={"tensor": [0, -1], "parameters": {"alpha": 1e-50}})
+    assert answer.status_code == 422
+    assert answer.json()["details"][0]["path"] == "parameters.alpha"

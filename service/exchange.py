@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from service.codecs import json, media
-from service.errors import Unfit
+from service.errors import ServiceError, Unfit
 from service.scheduler import Result
 
 STAGES = ("decode", "queue", "compute", "encode")
@@ -43,7 +43,8 @@ class Timings:
 
 @dataclass(slots=True)
 class Request:
-    """One request. Header names are lower case; `rows` and `model` are filled in by the run that it led to."""
+    """One request. Header names are lower case; `timeout_s` is its own deadline, where it named one; `rows` and `model`
+    are filled in by the run that it led to."""
 
     method: str
     path: str
@@ -53,6 +54,7 @@ class Request:
     path_parameters: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     timings: Timings = field(default_factory=Timings)
+    timeout_s: float | None = None
     rows: int = 0
     model: tuple[str, str] | None = None
 
@@ -67,12 +69,14 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """Status, body and headers of an answer; the request id and timings are added on its way out."""
+    """Status, body and headers of an answer; the request id and timings are added on its way out. `error` is what the
+    request ended in, for a face that does not speak in statuses."""
 
     body: bytes
     media_type: str = media.JSON
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    error: ServiceError | None = None
 
 
 def answer_json(value: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:

@@ -62,8 +62,11 @@ class Front:
     async def _handle(self, route: Route, request: Request, read_body: ReadBody) -> Response:
         if not route.is_open:
             self._authorise(request.headers)
+        limit_s = self._settings.request_timeout_s
+        if request.timeout_s is not None:
+            limit_s = min(limit_s, request.timeout_s)
         try:
-            async with asyncio.timeout(self._settings.request_timeout_s):
+            async with asyncio.timeout(limit_s):
                 request.body = await read_body()
                 request.timings.restart()
                 response = await route.handler(request)
@@ -71,7 +74,7 @@ class Front:
                     request.timings.end("encode")
                 return response
         except TimeoutError as error:
-            raise DeadlinePassed(f"No answer within {self._settings.request_timeout_s:g} s.") from error
+            raise DeadlinePassed(f"No answer within {limit_s:g} s.") from error
 
     def _authorise(self, headers: Mapping[str, str]) -> None:
         """Compares the bearer token, where one is set, in constant time."""
@@ -87,7 +90,9 @@ class Front:
         self._metrics.errors.labels(error.reason).inc()
         level = logging.ERROR if error.status == 500 else logging.INFO
         log.log(level, error.message, extra={"request_id": request.id, "path": request.path, "status": error.status})
-        return answer_json(error.as_dict(), error.status, error.headers)
+        response = answer_json(error.as_dict(), error.status, error.headers)
+        response.error = error
+        return response
 
     def _finished(self, route: Route, request: Request, response: Response, duration_s: float) -> Response:
         self._metrics.requests.labels(request.method, route.path, str(response.status)).inc()

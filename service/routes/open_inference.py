@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from service import __version__, activation, classification
+from service import __version__
 from service.codecs import media, raw
 from service.codecs import open_inference as protocol
-from service.codecs.open_inference import Call, Wanted
+from service.codecs.open_inference import Call
 from service.engine import Engine, aside
-from service.errors import Unfit, UnsupportedMedia
+from service.errors import UnsupportedMedia
 from service.exchange import Handler, Request, Response, Route, answer_json
+from service.inference import Answer, infer
 from service.model import Model
 from service.repository import Repository
-from service.session import Session
-from service.tensors import BY_DTYPE, Array, TensorSpec
+from service.tensors import TensorSpec
 
 EXTENSIONS = ["binary_tensor_data", "classification"]
 MODEL = "/v2/models/{model}"
@@ -34,11 +34,9 @@ class Infer:
         model = _find(self._repository, request)
         call = await aside(len(request.body), _decode, model, request.headers, request.body)
         request.timings.end("decode")
-        session, feeds = _feeds(model, call.inputs)
-        outputs = call.outputs or [Wanted(name, call.binary, 0) for name in model.output_names]
-        arrays = await self._engine.infer(request, model, session, feeds, _names(model, outputs))
-        results = list(zip(outputs, arrays, strict=True))
-        return await aside(sum(array.nbytes for array in arrays), _encode, model, call, results)
+        answer = await infer(self._engine, request, model, call)
+        size = sum(array.nbytes for _, array in answer.outputs)
+        return await aside(size, _encode, answer, call)
 
 
 def _decode(model: Model, headers: Mapping[str, str], body: bytes) -> Call:
@@ -51,37 +49,9 @@ def _decode(model: Model, headers: Mapping[str, str], body: bytes) -> Call:
     return Call(None, {model.inputs[0].name: raw.read(body, model.inputs[0])}, None, binary=True)
 
 
-def _feeds(model: Model, inputs: Mapping[str, Array]) -> tuple[Session, Mapping[str, Array]]:
-    """An activation is run in the datatype of its tensor, its parameters checked as its own verb checks them."""
-    if not model.metadata.is_activation or "x" not in inputs or inputs["x"].dtype not in BY_DTYPE:
-        return model.session, inputs
-    datatype = BY_DTYPE[inputs["x"].dtype]
-    session = model.in_datatype(datatype) if datatype.is_float else model.session
-    known = activation.parameters(model)
-    # A scalar may come as [] or as [1], which is all that some clients can send.
-    given = {
-        name: array.item() if array.size == 1 else array.tolist() for name, array in inputs.items() if name in known
-    }
-    feeds = {name: array for name, array in inputs.items() if name not in known}
-    feeds |= activation.feeds(model, session, given, feeds["x"].shape)
-    activation.output_shape(model, feeds["x"].shape, feeds)
-    return session, feeds
-
-
-def _names(model: Model, outputs: list[Wanted] | Any) -> tuple[str, ...]:
-    for index, wanted in enumerate(outputs):
-        if wanted.name not in model.output_names:
-            raise Unfit.at(f"outputs[{index}].name", f"one of {', '.join(model.output_names)}", wanted.name[:60])
-    return tuple(wanted.name for wanted in outputs)
-
-
-def _encode(model: Model, call: Call, results: list[tuple[Wanted, Array]]) -> Response:
-    named = {} if call.id is None else {"id": call.id}
-    shown = [
-        (wanted, classification.best(array, wanted.classes, model.metadata) if wanted.classes else array)
-        for wanted, array in results
-    ]
-    body, length = protocol.encode({"model_name": model.name, "model_version": model.version} | named, shown)
+def _encode(answer: Answer, call: Call) -> Response:
+    head = {"model_name": answer.model.name, "model_version": answer.model.version}
+    body, length = protocol.encode(head if call.id is None else head | {"id": call.id}, answer.outputs)
     if length is None:
         return Response(body)
     return Response(body, media.RAW, headers=(("Inference-Header-Content-Length", str(length)),))

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -30,6 +31,7 @@ from service.routes import activate, catalogue, curve, health, models, open_infe
 from service.scheduler import Scheduler
 from service.session import Runtime
 from service.settings import Settings
+from service.workers import Workers
 
 DESCRIPTION = (
     'Inference for activation-backed models. Errors are `{"error": sentence, "details": [{path, expected, got}]}`.'
@@ -73,8 +75,9 @@ def create_app(settings: Settings) -> FastAPI:
     return assemble(settings).app
 
 
-def assemble(settings: Settings) -> Parts:
-    """The application and the parts that live beside it."""
+def assemble(settings: Settings, shared: Path | None = None) -> Parts:
+    """The application and the parts that live beside it; `shared` is the folder of several workers."""
+    workers = Workers(shared)
     runtime = Runtime(settings.providers, settings.threads_for_one_run)
     repository = Repository(
         settings.models, runtime, settings.default_model, with_networks=not settings.no_shipped_models
@@ -93,7 +96,9 @@ def assemble(settings: Settings) -> Parts:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(_repeat(observe))
+        await workers.start()
         yield
+        await workers.close()
         watching.cancel()
         scheduler.close()
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import time
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -105,11 +106,13 @@ async def _let_in(listener: socket.socket) -> None:
         await asyncio.sleep(0)
 
 
-def serve(settings: Settings, listener: socket.socket, *, announce: bool = True) -> None:
-    """Serves on `listener` until a signal comes. Raises ModelError when the models or providers asked for cannot be."""
+def serve(settings: Settings, listener: socket.socket, shared: Path | None = None, *, announce: bool = True) -> None:
+    """Serves on `listener` until a signal comes; `shared` is the folder of all workers, if there are several.
+
+    Raises ModelError when the models or providers asked for cannot be."""
     logs.configure(settings.log_format, settings.log_level)
     _share_heaps()
-    parts = assemble(settings)
+    parts = assemble(settings, shared)
     config = uvicorn.Config(
         parts.app,
         loop="uvloop",

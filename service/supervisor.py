@@ -23,6 +23,7 @@ from service.errors import ModelError
 from service.metrics import SHARED_FOLDER
 from service.server import admit_newcomers, serve
 from service.settings import Settings
+from service.workers import socket_name
 
 log = logging.getLogger("actserve.supervisor")
 
@@ -42,22 +43,22 @@ class Supervisor:
         self._workers: dict[SpawnProcess, float] = {}
         self._signal: int | None = None
         self._failed = False
+        self._folder = Path(tempfile.mkdtemp(prefix="actserve-"))  # what the workers share; nobody else can enter
 
     def run(self) -> int:
         """The exit status: 0 after a signal, 3 when a worker could not start at all."""
         logs.configure(self._settings.log_format, self._settings.log_level)
-        folder = Path(tempfile.mkdtemp(prefix="actserve-metrics-"))
-        os.environ[SHARED_FOLDER] = str(folder)
+        os.environ[SHARED_FOLDER] = str(self._folder)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         try:
             for index in range(self._settings.worker_count):
                 self._start(announce=index == 0)
             while self._signal is None and not self._failed:
-                self._replace_dead(folder)
+                self._replace_dead()
             self._stop()
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
         return START_FAILED if self._failed else 0
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -70,20 +71,20 @@ class Supervisor:
         if self._signal is not None:
             return
         admit_newcomers(self._listener)  # a worker that stopped alone has held them
-        arguments = (self._settings, self._listener, self._failures, announce)
+        arguments = (self._settings, self._listener, self._folder, self._failures, announce)
         worker = self._context.Process(target=_work, args=arguments, name="actserve-worker")
         worker.start()
         self._workers[worker] = time.monotonic()
         if self._signal is not None:  # it came before the worker was in the list
             _send(worker, self._signal)
 
-    def _replace_dead(self, folder: Path) -> None:
+    def _replace_dead(self) -> None:
         wait([worker.sentinel for worker in self._workers], timeout=POLL_S)
         for worker, started in list(self._workers.items()):
             if worker.is_alive() or self._signal is not None:
                 continue
             del self._workers[worker]
-            _forget_gauges(folder, worker.pid)
+            _forget(self._folder, worker.pid)
             if worker.exitcode == START_FAILED:
                 self._failed = True
                 print(f"actserve: {self._failures.get()}", file=sys.stderr)
@@ -112,12 +113,14 @@ def _send(worker: SpawnProcess, number: int) -> None:
         os.kill(worker.pid, number)
 
 
-def _work(settings: Settings, listener: socket.socket, failures: SimpleQueue[str], announce: bool) -> None:
+def _work(
+    settings: Settings, listener: socket.socket, folder: Path, failures: SimpleQueue[str], announce: bool
+) -> None:
     """A worker's whole life."""
     os.setpgid(0, 0)  # Ctrl-C reaches the whole group of the terminal; the supervisor alone hands it on, once
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     try:
-        serve(settings, listener, announce=announce)
+        serve(settings, listener, folder, announce=announce)
     except ModelError as error:
         failures.put(str(error))
         sys.exit(START_FAILED)
@@ -131,7 +134,7 @@ def _stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _forget_gauges(folder: Path, pid: int | None) -> None:
-    """Takes a dead worker's gauges out of the sums; its counters stay."""
-    for file in folder.glob(f"gauge_live*_{pid}.db"):
+def _forget(folder: Path, pid: int | None) -> None:
+    """Takes a dead worker's socket away and its gauges out of the sums; its counters stay."""
+    for file in (*folder.glob(f"gauge_live*_{pid}.db"), folder / socket_name(pid)):
         file.unlink(missing_ok=True)

@@ -31,6 +31,17 @@ def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+def sockets(pid: int) -> set[Path]:
+    """The sockets of the workers of the service `pid`, in the folder that they were told of."""
+    folders = {
+        entry.partition(b"=")[2].decode()
+        for child in children(pid)
+        for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        if entry.startswith(b"PROMETHEUS_MULTIPROC_DIR=")
+    }
+    return {socket for folder in folders for socket in Path(folder).glob("worker-*.sock")}
+
+
 def ask(server: Any, times: int) -> None:
     for number in range(times):
         answer = server.post("/activate/relu", {"tensor": [number - 100]})
@@ -114,3 +125,16 @@ def test_worker_stopped_alone_is_replaced_and_connections_are_taken(serve: Any, 
     wait_until(lambda: server.log.count("models,") == 3, "it was not replaced")
     assert stopped not in children(server.pid)
     ask(server, REQUESTS)
+
+
+def test_workers_listen_in_a_folder_of_their_own_and_a_dead_ones_socket_goes(serve: Any, wait_until: Any) -> None:
+    server = serve("--workers", "2")
+    wait_until(lambda: len(sockets(server.pid)) == 2, "the workers do not listen")
+    (folder,) = {socket.parent for socket in sockets(server.pid)}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    killed = min(children(server.pid))
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: folder / f"worker-{killed}.sock" not in sockets(server.pid), "its socket was left")
+    wait_until(lambda: len(sockets(server.pid)) == 2, "the new worker does not listen")
+    assert server.stop() == 0
+    assert not folder.exists()

@@ -210,6 +210,68 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def protocol_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a client of the Open Inference Protocol may meet: `same_<datatype>`, `pair` (numbers and strings in and
+    out), `scores` (a classifier with labels), `twice` in versions 1 and 2, `scalar`."""
+    folder = tmp_path_factory.mktemp("protocol") / "models"
+    for name, kind in KINDS.items():
+        write_graph(folder / f"same_{name}.onnx", {"x": "y"}, x=(kind, ["n", 2]))
+    write_graph(
+        folder / "pair.onnx",
+        {"number": "same_number", "text": "same_text"},
+        number=(TensorProto.FLOAT, ["n", 2]),
+        text=(TensorProto.STRING, ["n"]),
+    )
+    classifier = {"task": "classification", "scores": "y", "labels": json.dumps(["a", "b", "c"])}
+    write_graph(folder / "scores.onnx", {"x": "y"}, classifier, x=(TensorProto.FLOAT, ["n", 3]))
+    write_graph(folder / "scalar.onnx", {"x": "y"}, x=(TensorProto.FLOAT, []))
+    for version in ("1", "2"):
+        write_graph(folder / "twice" / version / "model.onnx", {"x": "y"}, x=(TensorProto.FLOAT, ["n"]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def protocol_server(protocol_models: Path) -> Iterator[Server]:
+    """A server with those models beside the shipped ones, for every test that leaves it as it was."""
+    shared = Server(("--models", str(protocol_models)), protocol_models.with_name("server.log"), {}, measured=True)
+    try:
+        shared.wait_until_live()
+        yield shared
+    finally:
+        status = shared.stop()
+    assert status == 0
+    assert "Traceback" not in shared.log
+
+
+KINDS = {
+    "BOOL": TensorProto.BOOL,
+    **{f"UINT{bits}": getattr(TensorProto, f"UINT{bits}") for bits in (8, 16, 32, 64)},
+    **{f"INT{bits}": getattr(TensorProto, f"INT{bits}") for bits in (8, 16, 32, 64)},
+    "FP16": TensorProto.FLOAT16,
+    "BF16": TensorProto.BFLOAT16,
+    "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE,
+    "BYTES": TensorProto.STRING,
+}
+
+
+def write_graph(
+    path: Path, pairs: Mapping[str, str], properties: Mapping[str, str] = {}, **inputs: tuple[int, list[Any]]
+) -> None:
+    """A graph that gives each input back under another name."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [name], [pairs[name]]) for name in inputs],
+        "graph",
+        [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
+        [helper.make_tensor_value_info(pairs[name], kind, shape) for name, (kind, shape) in inputs.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    helper.set_model_props(model, dict(properties))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+
+
+@pytest.fixture(scope="session")
 def command() -> Callable[..., subprocess.CompletedProcess[bytes]]:
     """Runs `actserve` with arguments to its end."""
 

@@ -55,7 +55,7 @@ def decode(body: bytes, length: int | None) -> Call:
     for name in document.fields.keys() - MEMBERS:
         raise Unfit.at(name[:60], "one of " + ", ".join(f"`{member}`" for member in sorted(MEMBERS)), "an unknown name")
     tail = _Tail(memoryview(body)[length if length is not None else len(body) :])
-    inputs = dict(_input(document, item, f"inputs[{index}]", tail) for index, item in _items(document, "inputs"))
+    inputs = _inputs(document, tail)
     tail.check_is_used_up()
     in_binary = _flag(_members(document.fields.get("parameters", {}), "parameters"), "binary_data_output", False)
     outputs = [_wanted(item, f"outputs[{index}]", in_binary) for index, item in _items(document, "outputs")]
@@ -102,13 +102,23 @@ def _items(document: json.Document, name: str) -> list[tuple[int, Any]]:
     return list(enumerate(found))
 
 
+def _inputs(document: json.Document, tail: _Tail) -> Mapping[str, Array]:
+    found: dict[str, Array] = {}
+    for index, item in _items(document, "inputs"):
+        name, array = _input(document, item, f"inputs[{index}]", tail)
+        if name in found:
+            raise Unfit.at(f"inputs[{index}].name", "a name that comes once", name[:60])
+        found[name] = array
+    return found
+
+
 def _input(document: json.Document, item: Any, path: str, tail: _Tail) -> tuple[str, Array]:
     fields = _members(item, path)
     name, datatype = _text(fields, "name", path), BY_NAME.get(_text(fields, "datatype", path))
     if datatype is None:
         raise Unfit.at(f"{path}.datatype", f"one of {', '.join(BY_NAME)}", str(fields["datatype"])[:40])
     shape = _shape(fields.get("shape"), f"{path}.shape")
-    size = _members(fields.get("parameters", {}), f"{path}.parameters").get("binary_data_size")
+    size = _parameters(fields, path).get("binary_data_size")
     if (size is None) == ("data" not in fields):
         raise Unfit.at(path, "either `data` or the parameter `binary_data_size`", "none of them or both")
     if size is not None:
@@ -123,9 +133,17 @@ def _input(document: json.Document, item: Any, path: str, tail: _Tail) -> tuple[
 
 def _wanted(item: Any, path: str, in_binary: bool) -> Wanted:
     fields = _members(item, path)
-    parameters = _members(fields.get("parameters", {}), f"{path}.parameters")
+    parameters = _parameters(fields, path)
     classes = _count(parameters.get("classification", 0), f"{path}.parameters.classification")
     return Wanted(_text(fields, "name", path), _flag(parameters, "binary_data", in_binary), classes)
+
+
+def _parameters(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Of a tensor. Raises Unfit for shared memory too: passed over, it would leave the caller with what lay there."""
+    found = _members(fields.get("parameters", {}), f"{path}.parameters")
+    if "shared_memory_region" in found:
+        raise Unfit.at(f"{path}.parameters", "the tensor in the body: there is no shared memory here", "a region")
+    return found
 
 
 def _members(value: Any, path: str) -> dict[str, Any]:

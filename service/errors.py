@@ -1,13 +1,13 @@
 """Every way in which a request can fail, and the status it gets.
 
 ServiceError
-├── BadBody             400  the body cannot be parsed; a header contradicts it
+├── BadBody             400  the body cannot be parsed or decompressed; a header contradicts it
 ├── Unauthorized        401  a token is set and none came
 ├── Forbidden           403  a token came and it is wrong
 ├── NotFound            404  unknown model, version, activation or path
 ├── MethodNotAllowed    405
 ├── NotAcceptable       406  nothing that `Accept` names can be written
-├── TooLarge            413  the body is over the limit
+├── TooLarge            413  the body is over the limit, decompressed too
 ├── UnsupportedMedia    415  `Content-Type` or `Content-Encoding` cannot be read here
 ├── Unfit               422  parsed, but it does not fit: name, datatype, rank, dimension, range, parameter
 ├── QueueFull           429  the model's queue is full

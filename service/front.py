@@ -12,7 +12,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 
-from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, ServiceError, Unauthorized
+from service.codecs import compression
+from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, ServiceError, TooLarge, Unauthorized
 from service.exchange import Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
@@ -21,6 +22,7 @@ from service.settings import Settings
 log = logging.getLogger("actserve.request")
 
 MAX_ID_LENGTH = 128
+QUICK_BYTES = 1 << 20  # inflated in a few milliseconds; compressing takes ten times as long
 
 ReadBody = Callable[[], Awaitable[bytes]]
 
@@ -67,14 +69,29 @@ class Front:
             limit_s = min(limit_s, request.timeout_s)
         try:
             async with asyncio.timeout(limit_s):
+                encoded = compression.encodings(request.headers)
                 request.body = await read_body()
                 request.timings.restart()
+                if encoded and request.body:
+                    request.body = await self._decompressed(request.body, encoded)
                 response = await route.handler(request)
+                if len(response.body) > compression.SMALL or "accept-encoding" in request.headers:
+                    await _compress(request.headers, response)
                 if "compute" in request.timings.seconds:
                     request.timings.end("encode")
                 return response
         except TimeoutError as error:
             raise DeadlinePassed(f"No answer within {limit_s:g} s.") from error
+
+    async def _decompressed(self, body: bytes, encoded: tuple[str, ...]) -> bytes:
+        """Here where that is quick, which a body so much smaller than what it holds does not tell, else in a thread."""
+        limit = self._settings.max_body_bytes
+        try:
+            return compression.decompress(body, encoded, min(limit, QUICK_BYTES))
+        except TooLarge:
+            if limit <= QUICK_BYTES:
+                raise
+        return await asyncio.to_thread(compression.decompress, body, encoded, limit)
 
     def _authorise(self, headers: Mapping[str, str]) -> None:
         """Compares the bearer token, where one is set, in constant time."""
@@ -116,6 +133,23 @@ class Front:
             ("Access-Control-Expose-Headers", exposed),
             ("Vary", "Origin"),
         )
+
+
+async def _compress(headers: Mapping[str, str], response: Response) -> None:
+    """Compresses an answer where the caller takes that and it gains; errors are left as they are."""
+    size = len(response.body)
+    if size > compression.SMALL and compression.is_compressible(response.media_type):
+        response.headers += (("Vary", "Accept-Encoding"),)
+    encoding = compression.wanted(headers, response.media_type, size)
+    if encoding is None:
+        return
+    if size <= QUICK_BYTES // 16:
+        found = compression.compress(response.body, encoding)
+    else:
+        found = await asyncio.to_thread(compression.compress, response.body, encoding)
+    if found is not None:
+        response.body = found
+        response.headers += (("Content-Encoding", encoding),)
 
 
 def request_id(headers: Mapping[str, str]) -> str:

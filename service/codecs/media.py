@@ -15,21 +15,13 @@ SVG = "image/svg+xml"
 
 
 def content_type(headers: Mapping[str, str], taken: Sequence[str]) -> str:
-    """The media type of the body, one of `taken`. Raises UnsupportedMedia, also for an encoded body."""
-    refuse_encoded(headers)
+    """The media type of the body, one of `taken`. Raises UnsupportedMedia."""
     given = headers.get("content-type", "")
     media_type = given.partition(";")[0].strip().lower()
     if media_type not in taken:
         came = f"`{media_type[:100]}`" if media_type else "none"
         raise UnsupportedMedia(f"`Content-Type` must be one of {', '.join(taken)}; got {came}.")
     return media_type
-
-
-def refuse_encoded(headers: Mapping[str, str]) -> None:
-    """Raises UnsupportedMedia for a compressed body."""
-    encoding = headers.get("content-encoding", "identity")
-    if encoding.strip().lower() not in ("identity", ""):
-        raise UnsupportedMedia(f"`Content-Encoding: {encoding}` is not taken here; send the body as it is.")
 
 
 def accepted(headers: Mapping[str, str], offered: Sequence[str]) -> str:

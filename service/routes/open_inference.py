@@ -40,7 +40,6 @@ class Infer:
 
 
 def _decode(model: Model, headers: Mapping[str, str], body: bytes) -> Call:
-    media.refuse_encoded(headers)
     length = protocol.header_length(headers)
     if length != 0:
         return protocol.decode(body, length)

@@ -30,17 +30,6 @@ def test_absent_content_type_is_415() -> None:
         media.content_type({}, TAKEN)
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
-def test_encoded_body_is_415(encoding: str) -> None:
-    with pytest.raises(UnsupportedMedia, match="Content-Encoding"):
-        media.content_type({"content-type": media.JSON, "content-encoding": encoding}, TAKEN)
-
-
-@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
-def test_identity_is_no_encoding(encoding: str) -> None:
-    assert media.content_type({"content-type": media.JSON, "content-encoding": encoding}, TAKEN) == media.JSON
-
-
 @pytest.mark.parametrize(
     ("accept", "expected"),
     [

@@ -392,7 +392,7 @@ def test_array_that_does_not_fit_is_422(
 def test_media_types_that_cannot_be_read_or_written_are_415_and_406(client: TestClient, is_error: IsError) -> None:
     is_error(post(client, "/predict", "a=1", "application/x-www-form-urlencoded"), 415)
     is_error(client.post("/predict", content=b'{"instances": []}'), 415)
-    is_error(post(client, "/predict", '{"instances": []}', **{"content-encoding": "gzip"}), 415)
+    is_error(post(client, "/predict", '{"instances": []}', **{"content-encoding": "br"}), 415)
     is_error(post(client, "/predict", '{"instances": []}', accept="text/html"), 406)
     is_error(post(client, "/predict", '{"instances": []}', accept="application/json;q=x"), 400)
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -16,6 +16,8 @@ from service.tensors import BY_NAME, Array, datatype_name, is_possible
 
 HEADER_LENGTH = "inference-header-content-length"
 MEMBERS = {"id", "model_name", "model_version", "parameters", "inputs", "outputs"}
+INPUT_MEMBERS = {"name", "datatype", "shape", "parameters", "data"}
+OUTPUT_MEMBERS = {"name", "parameters"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request. `outputs` is None where the caller names none and so wants all; `id` where there is none."""
+    """A request. `outputs` is None where the caller names none and so wants all; `id` where there is none.
+
+    `parameters` are those of the whole request, as plain values."""
 
     id: str | None
     inputs: Mapping[str, Array]
     outputs: Sequence[Wanted] | None
     binary: bool
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def header_length(headers: Mapping[str, str]) -> int | None:
@@ -47,19 +52,23 @@ def header_length(headers: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def decode(body: bytes, length: int | None) -> Call:
-    """Raises BadBody or Unfit with the path of what is wrong; bytes left over are wrong too."""
+def decode(body: bytes, length: int | None, named: Mapping[str, Container[str]]) -> Call:
+    """Raises BadBody or Unfit with the path of what is wrong; bytes left over are wrong too.
+
+    `named` is what the members `model_name` and `model_version` may say, where they are given: as the path does."""
     if length is not None and length > len(body):
         raise BadBody(f"`Inference-Header-Content-Length` is {length} and the body has {len(body)} bytes.")
     document = json.parse(body if length is None else body[:length])
-    for name in document.fields.keys() - MEMBERS:
-        raise Unfit.at(name[:60], "one of " + ", ".join(f"`{member}`" for member in sorted(MEMBERS)), "an unknown name")
+    _check_known(document.fields, MEMBERS)
+    _check_named(document.fields, named)
     tail = _Tail(memoryview(body)[length if length is not None else len(body) :])
     inputs = _inputs(document, tail)
     tail.check_is_used_up()
-    in_binary = _flag(_members(document.fields.get("parameters", {}), "parameters"), "binary_data_output", False)
+    members = _members(document.fields.get("parameters", {}), "parameters")
+    in_binary = _flag(members, "binary_data_output", False)
     outputs = [_wanted(item, f"outputs[{index}]", in_binary) for index, item in _items(document, "outputs")]
-    return Call(_id(document), inputs, outputs or None, in_binary)
+    parameters = {name: json.plain(value) for name, value in members.items()}
+    return Call(_id(document), inputs, outputs or None, in_binary, parameters)
 
 
 def encode(head: Mapping[str, Any], results: Sequence[tuple[Wanted, Array]]) -> tuple[bytes, int | None]:
@@ -95,6 +104,23 @@ class _Tail:
             raise BadBody(f"{len(self._data) - self._at} bytes are left behind the last tensor.")
 
 
+def _check_known(fields: Mapping[str, Any], known: set[str], path: str = "") -> None:
+    for name in fields:
+        if name not in known:
+            raise Unfit.at(
+                f"{path}{name[:60]}",
+                f"one of {', '.join(f'`{member}`' for member in sorted(known))}",
+                "an unknown name",
+            )
+
+
+def _check_named(fields: Mapping[str, Any], named: Mapping[str, Container[str]]) -> None:
+    for member, allowed in named.items():
+        value = fields.get(member, "")  # an empty one says nothing, as in gRPC
+        if value and (not isinstance(value, str) or value not in allowed):
+            raise Unfit.at(member, "the model of the path", str(json.plain(value))[:60])
+
+
 def _items(document: json.Document, name: str) -> list[tuple[int, Any]]:
     found = document.fields.get(name, [] if name == "outputs" else None)
     if not json.is_array(found):
@@ -114,6 +140,7 @@ def _inputs(document: json.Document, tail: _Tail) -> Mapping[str, Array]:
 
 def _input(document: json.Document, item: Any, path: str, tail: _Tail) -> tuple[str, Array]:
     fields = _members(item, path)
+    _check_known(fields, INPUT_MEMBERS, f"{path}.")
     name, datatype = _text(fields, "name", path), BY_NAME.get(_text(fields, "datatype", path))
     if datatype is None:
         raise Unfit.at(f"{path}.datatype", f"one of {', '.join(BY_NAME)}", str(fields["datatype"])[:40])
@@ -133,6 +160,7 @@ def _input(document: json.Document, item: Any, path: str, tail: _Tail) -> tuple[
 
 def _wanted(item: Any, path: str, in_binary: bool) -> Wanted:
     fields = _members(item, path)
+    _check_known(fields, OUTPUT_MEMBERS, f"{path}.")
     parameters = _parameters(fields, path)
     classes = _count(parameters.get("classification", 0), f"{path}.parameters.classification")
     return Wanted(_text(fields, "name", path), _flag(parameters, "binary_data", in_binary), classes)

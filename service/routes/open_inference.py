@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from service import __version__
@@ -32,20 +31,21 @@ class Infer:
     async def __call__(self, request: Request) -> Response:
         """Computes the outputs asked for (all of them, when none is named) from the posted inputs."""
         model = _find(self._repository, request)
-        call = await aside(len(request.body), _decode, model, request.headers, request.body)
+        call = await aside(len(request.body), _decode, model, request)
         request.timings.end("decode")
         answer = await infer(self._engine, request, model, call)
         size = sum(array.nbytes for _, array in answer.outputs)
         return await aside(size, _encode, answer, call)
 
 
-def _decode(model: Model, headers: Mapping[str, str], body: bytes) -> Call:
-    length = protocol.header_length(headers)
+def _decode(model: Model, request: Request) -> Call:
+    length = protocol.header_length(request.headers)
     if length != 0:
-        return protocol.decode(body, length)
+        named = {"model_name": (model.name, request.path_parameters["model"]), "model_version": (model.version,)}
+        return protocol.decode(request.body, length, named)
     if len(model.inputs) != 1:
         raise UnsupportedMedia(f"Model `{model.name}` has several inputs, so raw values do not say which they are.")
-    return Call(None, {model.inputs[0].name: raw.read(body, model.inputs[0])}, None, binary=True)
+    return Call(None, {model.inputs[0].name: raw.read(request.body, model.inputs[0])}, None, binary=True)
 
 
 def _encode(answer: Answer, call: Call) -> Response:

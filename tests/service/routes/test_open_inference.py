@@ -169,3 +169,23 @@ def test_infer_with_too_few_or_too_many_bytes_is_400(client: TestClient, rows, c
 @pytest.mark.parametrize("length", ["x", "-1", "99999999", ""])
 def test_infer_with_a_wrong_header_length_is_400(client: TestClient, length: str) -> None:
     assert client.post(INFER, content=b"{}", headers={LENGTH: length}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("member", "path"),
+    [
+        ({"inputs": [GOOD | {"parameter": {}}]}, "inputs[0].parameter"),
+        ({"inputs": [GOOD], "outputs": [{"name": "logits", "binary_data": True}]}, "outputs[0].binary_data"),
+        ({"inputs": [GOOD], "model_name": "digits"}, "model_name"),
+        ({"inputs": [GOOD], "model_version": "2"}, "model_version"),
+        ({"inputs": [GOOD], "model_name": 3}, "model_name"),
+    ],
+)
+def test_member_that_is_unknown_or_contradicts_the_path_is_422(client: TestClient, member, path: str) -> None:
+    answer = client.post(INFER, json=member)
+    assert (answer.status_code, answer.json()["details"][0]["path"]) == (422, path)
+
+
+def test_model_may_be_named_in_the_body_as_in_the_path(client: TestClient, rows) -> None:
+    body = {"inputs": [tensor(rows, data=rows.tolist())], "model_name": "fashion_mnist", "model_version": "1"}
+    assert client.post(INFER, json=body).status_code == 200

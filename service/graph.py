@@ -5,11 +5,15 @@ onnx costs 40 MB of memory and a fifth of a second, so it is imported when it is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from service.errors import ModelError
+
+PIECE_BYTES = 1 << 20
+KEY = b"location"  # stands in every file that has data outside of it
 
 
 def unshaped(path: Path) -> set[str]:
@@ -23,6 +27,62 @@ def versions(path: Path) -> str:
     model = _load(path)
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     return f"IR version {model.ir_version}, opset {opsets}, {len(model.graph.node)} nodes"
+
+
+def external_files(path: Path) -> list[str]:
+    """Where the graph says that values of its tensors lie, as it says it; empty where the file is no ONNX model."""
+    if not _mentions(path, KEY):
+        return []
+    try:
+        model = _load(path)
+    except ModelError:
+        return []
+    entries = (entry for tensor in _tensors(model) for entry in tensor.external_data)
+    return sorted({entry.value for entry in entries if entry.key == KEY.decode()})
+
+
+def check_external(path: Path) -> None:
+    """Raises ModelError where the graph's data is missing or lies outside of the folder of the model.
+
+    That is the folder it is seen in or the one it really lies in: links as Kubernetes (`..data`) and model hubs put
+    them lead from one to the other, with the data beside the model in both."""
+    for location in external_files(path):
+        if not is_inside(path, location):
+            raise ModelError("it wants data from outside of its folder, which is never read.")
+        if not (path.parent / location).is_file():
+            raise ModelError(f"its data file `{location}` is missing.")
+
+
+def is_inside(path: Path, location: str) -> bool:
+    """Whether `location`, as the graph at `path` names it, lies in the graph's folder, all links followed."""
+    if not location or "\0" in location or Path(location).is_absolute():
+        return False
+    real = (path.parent / location).resolve()
+    return any(real.is_relative_to(folder) for folder in (path.parent.resolve(), path.resolve().parent))
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Every tensor below: of graphs, of their sparse tensors, attributes and sub-graphs, of functions."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for inner in value if field.is_repeated else (value,):
+            if field.message_type.name == "TensorProto":
+                yield inner
+            else:
+                yield from _tensors(inner)
+
+
+def _mentions(path: Path, word: bytes) -> bool:
+    """Reads in pieces, since a search in a mapped file would hold the interpreter while the disk is waited for."""
+    rest = b""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            piece = rest + piece
+            if word in piece:
+                return True
+            rest = piece[-len(word) :]
+    return False
 
 
 def _load(path: Path) -> Any:

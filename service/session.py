@@ -170,12 +170,15 @@ def _open(path: Path, runtime: Runtime) -> Any:
     provider = usable_provider(runtime.providers)
     path = path.absolute()  # what `redact` is to find in messages
     try:
+        graph.check_external(path)
         session = ort.InferenceSession(
             str(path),
             _options(runtime),
             providers=[provider, CPU][: 1 if provider == CPU else 2],
             disabled_optimizers=BROKEN_OPTIMIZERS,
         )
+    except OSError as error:
+        raise ModelError(f"it cannot be read ({error.strerror}).") from error
     except ORT_ERRORS as error:
         raise ModelError(_plain(redact(str(error).replace(f"{path.parent}/", "")))) from error
     session.disable_fallback()

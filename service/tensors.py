@@ -56,6 +56,8 @@ BY_DTYPE = {datatype.dtype: datatype for datatype in DATATYPES}
 
 Dimension = int | str | None
 MAX_RANK = 64  # NumPy's own limit
+ALIGNMENT = 16  # bytes: the packets of the builds of onnxruntime
+CHEAP_COPY_BYTES = 1 << 14  # up to here a copy costs less than asking for the address
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,15 @@ def _fixed(shape: tuple[Dimension, ...] | None) -> tuple[int, ...] | None:
 def is_possible(shape: Sequence[int]) -> bool:
     """True for sizes that NumPy can hold: it multiplies those that are not zero, in 64 bits."""
     return len(shape) <= MAX_RANK and prod(size for size in shape if size) * 8 <= sys.maxsize
+
+
+def aligned(array: Array) -> Array:
+    """The same values at an address that is a multiple of 16, as NumPy's own arrays are.
+
+    onnxruntime's kernels add in another order where it is not, and so give other bits for the same values."""
+    if array.nbytes < CHEAP_COPY_BYTES:
+        return array.copy()
+    return array.copy() if array.ctypes.data % ALIGNMENT else array
 
 
 def describe(shape: tuple[Dimension, ...] | None) -> str:

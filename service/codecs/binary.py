@@ -11,11 +11,11 @@ from math import prod
 import numpy as np
 
 from service.errors import BadBody
-from service.tensors import Array, Datatype
+from service.tensors import Array, Datatype, aligned
 
 
 def read(data: bytes | memoryview, datatype: Datatype, shape: tuple[int, ...], name: str) -> Array:
-    """`data`, all of it, as a tensor; a view of the bytes unless it holds strings.
+    """`data`, all of it, as a tensor; where it is large and well placed, a view of the bytes.
 
     Raises BadBody where the bytes are too few, too many, or no text."""
     if datatype.name == "BYTES":
@@ -29,7 +29,7 @@ def read(data: bytes | memoryview, datatype: Datatype, shape: tuple[int, ...], n
     array = np.frombuffer(data, datatype.dtype)
     if datatype.name == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
         raise BadBody(f"`{name}`: a boolean is the byte 0 or 1.")
-    return array.reshape(shape)
+    return aligned(array).reshape(shape)
 
 
 def write(array: Array) -> bytes:

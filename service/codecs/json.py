@@ -119,7 +119,8 @@ def fragment(array: Array) -> Any:
         return [_text(item) for item in array.tolist()] if array.ndim else _text(array[()])
     if array.dtype.kind == "V":  # bfloat16; every one is exact in FP32
         array = array.astype(np.float32)
-    text = dumps(np.ascontiguousarray(array) if array.ndim else array[()])
+    # A scalar is written as an array of one: orjson does not know all of NumPy's names for one type (`longlong`).
+    text = dumps(np.ascontiguousarray(array)) if array.ndim else dumps(array.reshape(1))[1:-1]
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         text = b"".join(_with_special(text, array[~np.isfinite(array)]))
     return orjson.Fragment(text)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import BadBody, Unfit
-from service.tensors import BY_NAME, DATATYPES, Array, is_possible
+from service.tensors import BY_NAME, DATATYPES, Array, aligned, is_possible
 
 MAX_HEADER_BYTES = 10_000  # NumPy's own limit: a longer one can exhaust ast.literal_eval
 RAW_PAIR = np.dtype("V2")
@@ -54,7 +54,7 @@ def header(body: bytes) -> Header:
 
 def values(data: bytes, found: Header, shape: tuple[int, ...], start: int = 0) -> Array:
     """`shape` values of the type and order that `found` tells, from `data` at byte `start`."""
-    array = np.frombuffer(data, found.dtype, prod(shape), start)
+    array = aligned(np.frombuffer(data, found.dtype, prod(shape), start))
     array = array.reshape(shape[::-1]).T if found.fortran else array.reshape(shape)
     if found.dtype == RAW_PAIR:
         return np.ascontiguousarray(array).view(BFLOAT16).reshape(shape)

@@ -7,11 +7,11 @@ from math import prod
 import numpy as np
 
 from service.errors import BadBody, UnsupportedMedia
-from service.tensors import Array, TensorSpec
+from service.tensors import Array, TensorSpec, aligned
 
 
 def read(body: bytes, spec: TensorSpec) -> Array:
-    """All of `body` as rows of `spec`, [rows, …] in its own datatype; a view of the bytes.
+    """All of `body` as rows of `spec`, [rows, …] in its own datatype.
 
     Raises UnsupportedMedia where the rows have no fixed size, BadBody where the body is no whole number of rows."""
     row_shape = spec.row_shape if spec.has_rows else spec.fixed_shape
@@ -22,7 +22,8 @@ def read(body: bytes, spec: TensorSpec) -> Array:
         raise BadBody(f"A row of `{spec.name}` has {row} bytes ({spec.datatype.name}); {len(body)} bytes do not fit.")
     if spec.datatype.name == "BOOL" and max(body, default=0) > 1:
         raise BadBody("A boolean is the byte 0 or 1.")
-    return np.frombuffer(body, spec.datatype.dtype).reshape((-1, *row_shape) if spec.has_rows else row_shape)
+    shape = (-1, *row_shape) if spec.has_rows else row_shape
+    return aligned(np.frombuffer(body, spec.datatype.dtype)).reshape(shape)
 
 
 def write(array: Array) -> bytes:

@@ -47,3 +47,13 @@ def test_bytes_that_are_not_the_tensor_are_refused(name: str, data: bytes, shape
 def test_an_empty_tensor_has_no_bytes() -> None:
     assert binary.read(b"", BY_NAME["BOOL"], (0, 3), "x").shape == (0, 3)
     assert binary.read(b"", BY_NAME["BYTES"], (0,), "x").shape == (0,)
+
+
+@pytest.mark.parametrize("values", [16, 1 << 14])
+@pytest.mark.parametrize("start", [0, 1, 4, 8, 16])
+def test_values_are_laid_where_the_kernels_give_the_same_bits(values: int, start: int) -> None:
+    array = np.arange(values, dtype=np.float32)
+    data = memoryview(bytes(start) + array.tobytes())[start:]
+    found = binary.read(data, BY_NAME["FP32"], (values,), "x")
+    assert found.ctypes.data % 16 == 0
+    assert found.tobytes() == array.tobytes()

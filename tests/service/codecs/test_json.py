@@ -505,3 +505,8 @@ def test_any_bytes_are_read_or_refused_with_400(body: bytes) -> None:
     except BadBody:
         return
     assert {name: json.plain(value) for name, value in fields.items()} == plain_json.loads(body.decode("utf-8-sig"))
+
+
+@pytest.mark.parametrize("array", [np.array(7, np.longlong), np.array(7, np.ulonglong), np.array([7], np.longlong)])
+def test_second_name_of_a_type_is_written_as_well(array: Array) -> None:
+    assert json.dumps(json.fragment(array)) in (b"7", b"[7]")

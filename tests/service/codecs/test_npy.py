@@ -86,7 +86,7 @@ def test_every_format_version_is_read(version: tuple[int, int]) -> None:
 
 
 def test_body_is_not_copied_where_it_fits(npy: Save) -> None:
-    found = codec.read(npy(np.zeros(1000, np.float32)))
+    found = codec.read(npy(np.zeros(100_000, np.float32)))
     assert found.base is not None
     assert not found.flags.writeable
 
@@ -264,3 +264,11 @@ def test_strings_cannot_be_written() -> None:
         codec.write(np.array(["a"], object))
     with pytest.raises(Unfit):
         codec.start(np.dtype(object), (1,))
+
+
+@pytest.mark.parametrize("padding", range(1, 17))
+def test_values_behind_a_header_of_any_length_are_aligned(padding: int) -> None:
+    array = np.arange(1 << 14, dtype=np.float32)
+    found = codec.read(body(described(shape="(16384,)") + " " * padding, array.tobytes()))
+    assert found.ctypes.data % 16 == 0
+    assert found.tobytes() == array.tobytes()

@@ -13,7 +13,7 @@ Its `items()` and `values()` make Python lists of every array below, so they are
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,16 +64,18 @@ class Document:
         return elements.narrow(numbers, datatype, path)
 
 
-def parse(body: bytes) -> Document:
-    """Raises BadBody for what is not JSON, not an object, or has a key twice."""
+def parse(body: bytes, *, bare_constants: bool = False) -> Document:
+    """Raises BadBody for what is not JSON, not an object, or has a key twice. With `bare_constants` NaN, Infinity and
+    -Infinity may stand without quotes, as RapidJSON and Python write them, though they are no JSON."""
     try:
         # A new parser each time: one cannot be used again while an array of it lives, and a new one costs 0.2 µs.
         found = simdjson.Parser().parse(body)
         fields = members(found)
     except (ValueError, RuntimeError) as error:
-        if not str(error).startswith(NUMBER_ERRORS):
+        may_have_constants = bare_constants and (b"NaN" in body or b"Infinity" in body)
+        if not may_have_constants and not str(error).startswith(NUMBER_ERRORS):
             raise BadBody(f"The body is not JSON: {_explain(body, error)}.") from error
-        fields = members(_parse_any_number(body))
+        fields = members(_parse_any_number(body, str if bare_constants else _refuse))
     if fields is None:
         raise BadBody('The body must be a JSON object, such as {"instances": [...]}.')
     return Document(fields, body.count(b"["))
@@ -179,12 +181,12 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _parse_any_number(body: bytes) -> Any:
+def _parse_any_number(body: bytes, constant: Callable[[str], Any]) -> Any:
     """simdjson stops at a number that fits neither 64 bits nor a float64. It is legal JSON all the same, and where it
     stands decides whether it is a fine float or out of range, so the standard library reads it, made strict."""
     try:
         text = body.decode("utf-8-sig")
-        found = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse, parse_int=_whole)
+        found = json.loads(text, object_pairs_hook=_members, parse_constant=constant, parse_int=_whole)
         if "\\u" in text:
             json.dumps(found, ensure_ascii=False).encode()  # fails for half a surrogate pair, which is no text
         return found

@@ -270,6 +270,21 @@ def test_special_floats_are_strings_in_and_out(datatype: str) -> None:
     assert written(found[1]) == '"NaN"'
 
 
+@pytest.mark.parametrize("text", ["[1, NaN, Infinity, -Infinity]", "[1,\nNaN,Infinity,\t-Infinity]"])
+def test_bare_constants_are_numbers_where_they_are_allowed(text: str) -> None:
+    document = json.parse(f'{{"data": {text}, "name": "NaN, Infinity"}}'.encode(), bare_constants=True)
+    found = document.tensor(document.fields["data"], BY_NAME["FP32"], "data")
+    np.testing.assert_array_equal(found, np.array([1, np.nan, np.inf, -np.inf], np.float32))
+    assert document.fields["name"] == "NaN, Infinity"
+
+
+@pytest.mark.parametrize("text", ["nan", "NAN", "inf", "+Infinity", "--Infinity", "NaNs", "[NaN", "NaN NaN"])
+def test_what_is_only_like_a_constant_is_400(text: str) -> None:
+    body = f'{{"data": {text}}}'.encode()
+    with pytest.raises(BadBody):
+        json.parse(body, bare_constants=True)
+
+
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "[NaN]", "[123456789012345678901, NaN]"])
 def test_bare_special_floats_are_400(text: str) -> None:
     with pytest.raises(BadBody):

@@ -6,13 +6,14 @@ PORT ?= 8000
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint bench train activations vendor clean
+.PHONY: help serve test check lint bench train activations protos vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
 	@echo "make test         everything CI checks: style, types, contracts, tests, coverage"
 	@echo "make train        train the shipped networks again, from the real data sets"
 	@echo "make activations  write the activations' graphs again"
+	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about half an hour)"
 	@echo "make vendor       fetch the files of the API page again"
 
@@ -59,6 +60,18 @@ train: $(DEV)/ready
 
 activations: $(DEV)/ready
 	@$(DEV)/bin/python -m models.activations
+
+# protoc takes the public standard from where the client of its makers carries it; it knows no packages, so `sed` does.
+protos: $(DEV)/ready
+	@mkdir -p build/protos
+	@$(DEV)/bin/python -c "from google.protobuf.descriptor_pb2 import FileDescriptorSet; \
+	    from tritonclient.grpc import model_config_pb2, service_pb2; \
+	    files = [module.DESCRIPTOR.serialized_pb for module in (model_config_pb2, service_pb2)]; \
+	    message = FileDescriptorSet(file=[type(FileDescriptorSet().file.add()).FromString(file) for file in files]); \
+	    open('build/protos/set.pb', 'wb').write(message.SerializeToString())"
+	@$(DEV)/bin/python -m grpc_tools.protoc --descriptor_set_in=build/protos/set.pb \
+	    --python_out=service/protos --pyi_out=service/protos model_config.proto grpc_service.proto
+	@sed -i 's/^import model_config_pb2 as/from service.protos import model_config_pb2 as/' service/protos/grpc_service_pb2.py*
 
 vendor:
 	@echo "==> fetching swagger-ui-dist 5.35.0 from npm"

@@ -28,6 +28,7 @@ from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.repository import Repository
 from service.routes import activate, catalogue, curve, health, models, open_inference, pages, predict
+from service.rpc.server import RpcServer
 from service.scheduler import Scheduler
 from service.session import Runtime
 from service.settings import Settings
@@ -68,6 +69,7 @@ class Parts:
     repository: Repository
     lifecycle: Lifecycle
     scheduler: Scheduler
+    rpc: RpcServer
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -113,19 +115,22 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
+    open_inference_routes = open_inference.routes(repository, engine)
+    health_routes = health.routes(repository, lifecycle, metrics, observe)
     for route in (
         *predict.routes(repository, engine),
         *activate.routes(repository, engine),
         *catalogue.routes(repository),
         *curve.routes(repository, engine),
         *models.routes(repository),
-        *open_inference.routes(repository, engine),
-        *health.routes(repository, lifecycle, metrics, observe),
+        *open_inference_routes,
+        *health_routes,
         *pages.routes(repository, app.openapi),
     ):
         app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
     app.add_exception_handler(HTTPException, _Unmatched(front, settings))
-    return Parts(app, repository, lifecycle, scheduler)
+    rpc = RpcServer(front, repository, engine, [*open_inference_routes, *health_routes], settings.max_body_bytes)
+    return Parts(app, repository, lifecycle, scheduler, rpc)
 
 
 async def _repeat(observe: Callable[[], None]) -> None:

@@ -12,6 +12,8 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +23,7 @@ from service import __version__, logs, protocol
 from service.app import Parts, assemble
 from service.errors import SettingsError
 from service.lifecycle import Lifecycle
+from service.rpc.server import RpcServer
 from service.settings import Settings
 
 log = logging.getLogger("actserve")
@@ -41,9 +44,16 @@ class DrainingServer(uvicorn.Server):
 
     Either way what was accepted is answered and the process exits with 0. Another signal ends each wait early."""
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, rpc: RpcServer, rpc_address: str | None) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
+        self._rpc = rpc
+        self._rpc_address = rpc_address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._rpc_address is not None:
+            await self._rpc.start(self._rpc_address)
+        await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The handler of both signals; unlike uvicorn's it does not raise the signal again at the end."""
@@ -63,6 +73,7 @@ class DrainingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn resets connections that wait to be accepted, or whose request is still under way, when it closes the
         socket. So whoever has connected is let in first, and then has a moment to send."""
+        stopping = asyncio.create_task(self._rpc.stop(max(1.0, self._lifecycle.remaining_s)))
         for listener in sockets or []:
             await _let_in(listener)
         for server in self.servers:
@@ -72,6 +83,7 @@ class DrainingServer(uvicorn.Server):
         await self._last_call()
         self.config.timeout_graceful_shutdown = max(1, int(self._lifecycle.remaining_s))
         await super().shutdown(sockets)
+        await stopping
 
     async def _last_call(self) -> None:
         """Waits for those who have connected and not sent anything yet, for a while."""
@@ -106,8 +118,8 @@ async def _let_in(listener: socket.socket) -> None:
         await asyncio.sleep(0)
 
 
-def serve(settings: Settings, listener: socket.socket, shared: Path | None = None, *, announce: bool = True) -> None:
-    """Serves on `listener` until a signal comes; `shared` is the folder of all workers, if there are several.
+def serve(settings: Settings, listeners: Listeners, shared: Path | None = None, *, announce: bool = True) -> None:
+    """Serves until a signal comes; `shared` is the folder of all workers, if there are several.
 
     Raises ModelError when the models or providers asked for cannot be."""
     logs.configure(settings.log_format, settings.log_level)
@@ -128,8 +140,8 @@ def serve(settings: Settings, listener: socket.socket, shared: Path | None = Non
     )
     _log_models(parts, settings)
     if announce:
-        _announce(settings, listener.getsockname()[1])
-    DrainingServer(config, parts.lifecycle).run(sockets=[listener])
+        _announce(settings, listeners)
+    DrainingServer(config, parts.lifecycle, parts.rpc, listeners.rpc_address).run(sockets=[listeners.http])
     parts.scheduler.close()
     log.info("stopped")
 
@@ -140,13 +152,45 @@ def _share_heaps() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
-def bind(settings: Settings) -> socket.socket:
-    """The listening socket. Raises SettingsError where the address cannot be had."""
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """`http` listens. `rpc` only holds the port, None without gRPC: each worker has gRPC listen there by itself."""
+
+    http: socket.socket
+    rpc: socket.socket | None
+
+    @property
+    def rpc_address(self) -> str | None:
+        return None if self.rpc is None else _joined(*self.rpc.getsockname()[:2])
+
+    def close(self) -> None:
+        self.http.close()
+        if self.rpc is not None:
+            self.rpc.close()
+
+
+def bind(settings: Settings) -> Listeners:
+    """Both ports. Raises SettingsError where one cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with _refusing(f"{settings.host}:{settings.port}"):
+        http = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    if not settings.grpc_port:
+        return Listeners(http, None)
+    rpc = socket.socket(family)
+    with _refusing(f"{settings.host}:{settings.grpc_port} for gRPC (`--grpc-port`; 0 leaves it out)"):
+        rpc.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        rpc.bind((settings.host, settings.grpc_port))
+    # Only now, so that a port which somebody else would share is refused as well; gRPC's own sockets have it.
+    rpc.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return Listeners(http, rpc)
+
+
+@contextlib.contextmanager
+def _refusing(address: str) -> Iterator[None]:
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        yield
     except OSError as error:
-        raise SettingsError(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}.") from error
+        raise SettingsError(f"Cannot listen on {address}: {error.strerror}.") from error
 
 
 def _log_models(parts: Parts, settings: Settings) -> None:
@@ -164,12 +208,24 @@ def _log_models(parts: Parts, settings: Settings) -> None:
         log.info("CUDA is not usable here, so models run on the CPU (`--providers cuda` would refuse to start)")
 
 
-def _announce(settings: Settings, port: int) -> None:
+def _announce(settings: Settings, listeners: Listeners) -> None:
     """Where to look and what to paste, for a person; machines read the log."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    body = json.dumps({"tensor": [[-1, 2]], "parameters": {"negative_slope": 0.2}})
+    address = f"http://{_reachable(listeners.http)}"
     log.info("listening on %s", address)
+    if listeners.rpc is not None:
+        log.info("listening on grpc://%s", _reachable(listeners.rpc))
     if settings.log_format == "text":
+        body = json.dumps({"tensor": [[-1, 2]], "parameters": {"negative_slope": 0.2}})
         command = f"curl -s {address}/activate/leaky_relu --json '{body}'"
-        print(f"\n  page  {address}/\n  docs  {address}/docs\n  try   {command}\n", flush=True)
+        grpc = "" if listeners.rpc is None else f"  grpc  {_reachable(listeners.rpc)}\n"
+        print(f"\n  page  {address}/\n  docs  {address}/docs\n{grpc}  try   {command}\n", flush=True)
+
+
+def _reachable(bound: socket.socket) -> str:
+    """The address, or the one of this machine where it listens on all."""
+    host, port = bound.getsockname()[:2]
+    return _joined("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -23,6 +23,7 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address to listen on (the container image sets 0.0.0.0).")
     port: int = Field(8000, ge=0, le=65535, description="HTTP port; 0 takes a free one.")
+    grpc_port: int = Field(8001, ge=0, le=65535, description="gRPC port; 0 leaves gRPC out.")
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="Worker processes; `auto` is one for each core available."
     )

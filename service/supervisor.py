@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -21,7 +20,7 @@ from types import FrameType
 from service import logs
 from service.errors import ModelError
 from service.metrics import SHARED_FOLDER
-from service.server import admit_newcomers, serve
+from service.server import Listeners, admit_newcomers, serve
 from service.settings import Settings
 from service.workers import socket_name
 
@@ -35,9 +34,9 @@ SHORT_LIFE_S = 5.0  # a worker that dies sooner is not started again at once
 class Supervisor:
     """Keeps `settings.worker_count` workers alive until a signal comes."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners) -> None:
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         self._context = multiprocessing.get_context("spawn")
         self._failures = self._context.SimpleQueue()
         self._workers: dict[SpawnProcess, float] = {}
@@ -70,8 +69,8 @@ class Supervisor:
         """Starts a worker, unless the supervisor was told to stop meanwhile."""
         if self._signal is not None:
             return
-        admit_newcomers(self._listener)  # a worker that stopped alone has held them
-        arguments = (self._settings, self._listener, self._folder, self._failures, announce)
+        admit_newcomers(self._listeners.http)  # a worker that stopped alone has held them
+        arguments = (self._settings, self._listeners, self._folder, self._failures, announce)
         worker = self._context.Process(target=_work, args=arguments, name="actserve-worker")
         worker.start()
         self._workers[worker] = time.monotonic()
@@ -96,7 +95,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Waits for the workers, which drain by themselves, and ends those that take longer than they may."""
-        self._listener.close()  # or connections would be taken in here when no worker is left to answer them
+        self._listeners.close()  # or connections would be taken in here when no worker is left to answer them
         if self._failed:
             self._on_signal(signal.SIGTERM, None)
         deadline = time.monotonic() + self._settings.drain_timeout_s + 5
@@ -114,7 +113,7 @@ def _send(worker: SpawnProcess, number: int) -> None:
 
 
 def _work(
-    settings: Settings, listener: socket.socket, folder: Path, failures: SimpleQueue[str], announce: bool
+    settings: Settings, listeners: Listeners, folder: Path, failures: SimpleQueue[str], announce: bool
 ) -> None:
     """A worker's whole life."""
     os.setpgid(0, 0)  # Ctrl-C reaches the whole group of the terminal; the supervisor alone hands it on, once

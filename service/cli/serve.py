@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -36,13 +37,13 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command("serve")
 @options
 def command(**values: Any) -> None:
-    """Serve models over HTTP until SIGTERM or Ctrl-C."""
+    """Serve models over HTTP and gRPC until SIGTERM or Ctrl-C."""
     try:
         settings = read(values)
-        with bind(settings) as listener:
+        with contextlib.closing(bind(settings)) as listeners:
             if settings.worker_count > 1:
-                sys.exit(Supervisor(settings, listener).run())
-            serve(settings, listener)
+                sys.exit(Supervisor(settings, listeners).run())
+            serve(settings, listeners)
     except (SettingsError, ModelError) as error:
         print(f"actserve: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, SettingsError) else START_FAILED)

@@ -65,6 +65,8 @@ class Server:
         self._log = log
         self.stdout = log.with_suffix(".out")
         port = () if "--port" in arguments or "ACTSERVE_PORT" in variables else ("--port", "0")
+        if "--grpc-port" not in arguments and "ACTSERVE_GRPC_PORT" not in variables:
+            port += ("--grpc-port", "0")  # there is one default, and many servers
         with log.open("wb") as stderr, self.stdout.open("wb") as stdout:
             self.process = subprocess.Popen(
                 [ACTSERVE, "serve", *port, *arguments],

@@ -112,14 +112,12 @@ def _send(worker: SpawnProcess, number: int) -> None:
         os.kill(worker.pid, number)
 
 
-def _work(
-    settings: Settings, listeners: Listeners, folder: Path, failures: SimpleQueue[str], announce: bool
-) -> None:
+def _work(settings: Settings, listeners: Listeners, folder: Path, failures: SimpleQueue[str], announce: bool) -> None:
     """A worker's whole life."""
     os.setpgid(0, 0)  # Ctrl-C reaches the whole group of the terminal; the supervisor alone hands it on, once
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     try:
-        serve(settings, listener, folder, announce=announce)
+        serve(settings, listeners, folder, announce=announce)
     except ModelError as error:
         failures.put(str(error))
         sys.exit(START_FAILED)

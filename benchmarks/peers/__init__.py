@@ -42,7 +42,7 @@ PEERS = (
         OURS,
         "`actserve serve` with its defaults: validation, limits, metrics, request ids, timings, labels in the answer",
         ("-c", f"{ROOT}/constraints.txt", "-e", f"{ROOT}[cpu]"),
-        ("{bin}/actserve", "serve", "--port", "{port}"),
+        ("{bin}/actserve", "serve", "--port", "{port}", "--grpc-port", "0"),
         {"json": faces.ours("/predict"), "raw": faces.raw("/predict")},
         depends_on=("pyproject.toml", "constraints.txt"),
     ),

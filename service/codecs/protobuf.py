@@ -62,7 +62,7 @@ def decode(body: bytes) -> tuple[messages.ModelInferRequest, Call]:
             raise Unfit.at(f"{path}.name", "a name of its own", f"`{item.name[:60]}` again")
         inputs[item.name] = _tensor(item, raw[index] if raw else None, path)
     outputs = [_wanted(item, f"outputs[{index}]") for index, item in enumerate(message.outputs)]
-    return message, Call(message.id or None, inputs, outputs or None, binary=True)
+    return message, Call(message.id or None, inputs, outputs or None, binary=True, parameters=plain(message.parameters))
 
 
 def encode(

@@ -27,6 +27,7 @@ CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+HEADERS = {"authorization", "x-request-id"}  # a message is never one of HTTP's encodings or media types
 TRAILERS = {"x-request-id", "server-timing", "retry-after"}
 MAX_SENTENCE = 2000  # clients take 8 KiB of metadata, in which the sentence may take three times its length
 
@@ -61,7 +62,7 @@ def sentence(error: ServiceError) -> str:
 
 async def ask(front: Front, route: Route, body: bytes, context: Context) -> Response:
     """The front's answer to one message. Raises Disconnected."""
-    headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    headers = {key: value for key, value in context.invocation_metadata() or () if key in HEADERS}
     request = Request(route.method, route.path, "", headers, request_id(headers), timeout_s=context.time_remaining())
 
     async def read() -> bytes:

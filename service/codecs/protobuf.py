@@ -16,7 +16,7 @@ from service.codecs import binary, elements
 from service.codecs.open_inference import Call, Wanted
 from service.errors import BadBody, NotCarried, Unfit
 from service.protos import grpc_service_pb2 as messages
-from service.tensors import BY_NAME, Array, Datatype, datatype_name, is_possible
+from service.tensors import BY_NAME, Array, Datatype, aligned, datatype_name, is_possible
 
 M = TypeVar("M", bound=Message)
 
@@ -135,7 +135,7 @@ def _array(contents: messages.InferTensorContents, values: Any, datatype: Dataty
     contents.DiscardUnknownFields()
     packed = contents.SerializeToString()
     size = len(values) * datatype.dtype.itemsize
-    return np.frombuffer(packed[len(packed) - size :], datatype.dtype)
+    return aligned(np.frombuffer(packed[len(packed) - size :], datatype.dtype))
 
 
 def _strings(values: Sequence[bytes], path: str) -> Array:

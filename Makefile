@@ -2,11 +2,12 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+PERF_ANALYZER ?= perf_analyzer
 
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint bench train activations protos vendor clean
+.PHONY: help serve test check lint bench bench-triton train activations protos vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
@@ -15,6 +16,7 @@ help:
 	@echo "make activations  write the activations' graphs again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about half an hour)"
+	@echo "make bench-triton this service under Triton's Perf Analyzer, over HTTP and gRPC (PERF_ANALYZER=perf_analyzer)"
 	@echo "make vendor       fetch the files of the API page again"
 
 serve: $(RUN)/ready
@@ -54,6 +56,10 @@ test: lint
 bench: $(DEV)/ready
 	@echo "==> this service and its peers, side by side (the first run makes their environments in build/bench)"
 	@$(DEV)/bin/python -m benchmarks
+
+bench-triton: $(DEV)/ready
+	@echo "==> this service under Triton's Perf Analyzer ($(PERF_ANALYZER)); a few minutes"
+	@$(DEV)/bin/python -m benchmarks.triton --analyzer '$(PERF_ANALYZER)'
 
 train: $(DEV)/ready
 	@$(DEV)/bin/python -m models.train

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except load.LoadError as error:
         print(error, file=sys.stderr)
         return 1
-    described = machine.describe()
+    described = machine.describe(load.version())
     report = Report(peers=[], cases=list(CASES))
     peers = _prepare([peer for peer in PEERS if not options.only or peer.name in options.only], report)
     _measure(peers, report, options.rounds, options.seconds)
@@ -101,7 +101,7 @@ def _write(report: Report, described: dict[str, Any], versions: dict[str, dict[s
     if options.quick or options.only:
         print(f"\nA part of the whole: {DOCUMENT.relative_to(ROOT)} is left as it is.", file=sys.stderr)
     else:
-        DOCUMENT.write_text(table.place(DOCUMENT.read_text(), text))
+        DOCUMENT.write_text(table.place(DOCUMENT.read_text(), text, "make bench"))
 
 
 def _named(versions: dict[str, dict[str, str]]) -> dict[str, str]:

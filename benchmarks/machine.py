@@ -9,21 +9,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import load
 from benchmarks.peers import ROOT
 
 BUSY = 0.5
 
 
-def describe() -> dict[str, Any]:
-    """Processor, cores, memory, system, versions of the tools, the commit, the date and the load before the run."""
+def describe(tool: str) -> dict[str, Any]:
+    """Processor, cores, memory, system, versions of Python and the tool that makes the load, the commit, the date and
+    the load before the run."""
     return {
         "processor": _field("/proc/cpuinfo", "model name"),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(int(_field("/proc/meminfo", "MemTotal").split()[0]) / 2**20),
         "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release().split('-')[0]}",
         "python": platform.python_version(),
-        "wrk": load.version(),
+        "tool": tool,
         "commit": _commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "load_before": round(os.getloadavg()[0], 2),
@@ -37,7 +37,7 @@ def sentence(machine: dict[str, Any], versions: dict[str, str]) -> str:
     return (
         f"{machine['date']}, commit {machine['commit']}: {machine['processor']}, {machine['cores']} cores shared by "
         f"server and load, {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}, "
-        f"{machine['wrk']}, {listed}.{busy}"
+        f"{machine['tool']}, {listed}.{busy}"
     )
 
 

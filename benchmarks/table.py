@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from benchmarks.cases import Case
 from benchmarks.figures import Report, Sample, Spread, spread
 
-BEGIN = "<!-- made by `make bench`: begin -->"
-END = "<!-- made by `make bench`: end -->"
 NOTHING = "—"
 
 
@@ -37,13 +35,14 @@ def lost(report: Report, reference: str) -> list[str]:
     return found
 
 
-def place(document: str, text: str) -> str:
-    """`document` with `text` between the two markers. Raises ValueError where they are not there."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+def place(document: str, text: str, command: str) -> str:
+    """`document` with `text` between the two markers of a command. Raises ValueError where they are not there."""
+    begin, end = (f"<!-- made by `{command}`: {edge} -->" for edge in ("begin", "end"))
+    before, found, rest = document.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
         raise ValueError("The document has no place for the table: its two markers are not there.")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

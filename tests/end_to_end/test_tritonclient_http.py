@@ -119,6 +119,20 @@ def test_bodies_made_and_read_without_the_client_fit(protocol_server: Any) -> No
     assert found.as_numpy("same_text").tolist() == PAIR["text"].tolist()
 
 
+@pytest.mark.parametrize("request_by", ["gzip", "deflate", None])
+@pytest.mark.parametrize("response_by", ["gzip", "deflate", None])
+def test_bodies_may_be_compressed_both_ways(
+    client: triton.InferenceServerClient, request_by: str | None, response_by: str | None
+) -> None:
+    rows = np.arange(4000, dtype=np.float32).reshape(2000, 2)
+    options = {"request_compression_algorithm": request_by, "response_compression_algorithm": response_by}
+    for binary_in in (True, False):
+        for binary_out in (True, False):
+            outputs = [triton.InferRequestedOutput("y", binary_data=binary_out)]
+            found = client.infer("same_FP32", [tensor("x", rows, binary_in)], outputs=outputs, **options)
+            assert found.as_numpy("y").tobytes() == rows.tobytes()
+
+
 def test_headers_and_query_are_taken_with_every_call(client: triton.InferenceServerClient) -> None:
     extra = {"headers": {"X-Request-Id": "mine"}, "query_params": {"from": "a test", "many": [1, 2]}}
     assert client.is_server_ready(**extra)
@@ -138,6 +152,9 @@ def test_the_same_calls_go_over_asyncio(protocol_server: Any) -> None:
             rows = [np.full(2, number, np.float32) for number in range(CONCURRENT)]
             found = await asyncio.gather(*(client.infer("twice", [tensor("x", row)]) for row in rows))
             assert [answer.as_numpy("y").tolist() for answer in found] == [row.tolist() for row in rows]
+            packed = {"request_compression_algorithm": "gzip", "response_compression_algorithm": "deflate"}
+            zeros = np.zeros(5000, np.float32)
+            assert not (await client.infer("twice", [tensor("x", zeros)], **packed)).as_numpy("y").any()
             with pytest.raises(InferenceServerException, match="`zork`"):
                 await client.infer("zork", [tensor("x", rows[0])])
 

@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from service.codecs import binary, json
-from service.errors import BadBody, Unfit
+from service.errors import BadBody, NotCarried, Unfit
 from service.tensors import BY_NAME, Array, datatype_name, is_possible
 
 HEADER_LENGTH = "inference-header-content-length"
@@ -168,10 +168,10 @@ def _wanted(item: Any, path: str, in_binary: bool) -> Wanted:
 
 
 def _parameters(fields: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Of a tensor. Raises Unfit for shared memory too: passed over, it would leave the caller with what lay there."""
+    """Of a tensor. Raises NotCarried for shared memory: passed over, it would leave the caller with what lay there."""
     found = _members(fields.get("parameters", {}), f"{path}.parameters")
     if "shared_memory_region" in found:
-        raise Unfit.at(f"{path}.parameters", "the tensor in the body: there is no shared memory here", "a region")
+        raise NotCarried(f"`{path}` is in shared memory, which is not served here; send and take tensors in the body.")
     return found
 
 

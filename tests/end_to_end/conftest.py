@@ -77,6 +77,7 @@ class Server:
             )
         self.pid = self.process.pid
         self.port = 0
+        self.grpc_port = 0
 
     @property
     def log(self) -> str:
@@ -234,8 +235,14 @@ def protocol_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def protocol_server(protocol_models: Path) -> Iterator[Server]:
-    """A server with those models beside the shipped ones, for every test that leaves it as it was."""
-    shared = Server(("--models", str(protocol_models)), protocol_models.with_name("server.log"), {}, measured=True)
+    """A server with those models beside the shipped ones, over HTTP and gRPC, for every test that leaves it as it
+    was."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        grpc_port = probe.getsockname()[1]
+    arguments = ("--models", str(protocol_models), "--grpc-port", str(grpc_port))
+    shared = Server(arguments, protocol_models.with_name("server.log"), {}, measured=True)
+    shared.grpc_port = grpc_port
     try:
         shared.wait_until_live()
         yield shared

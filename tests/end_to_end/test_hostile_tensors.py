@@ -234,7 +234,6 @@ OUTPUTS: list[Any] = [
     [{"name": "y", "parameters": {"classification": True}}],
     [{"name": "y", "parameters": {"classification": "2"}}],
     [{"name": "y", "parameters": {"classification": 1.5}}],
-    [{"name": "y", "parameters": {"shared_memory_region": "r", "shared_memory_byte_size": 24}}],
 ]
 
 
@@ -267,7 +266,8 @@ def test_many_inputs_and_outputs_are_refused(refuses: Refuses, count: int) -> No
 
 def test_shared_memory_that_is_not_there_is_refused(refuses: Refuses) -> None:
     region = {"shared_memory_region": "region", "shared_memory_byte_size": 24}
-    refuses(*request(tensor(parameters=region), tail=b""))
+    refuses(*request(tensor(parameters=region), tail=b""), statuses=(501,))
+    refuses(*request(tensor(), outputs=[{"name": "y", "parameters": region}]), statuses=(501,))
 
 
 DEEP = [

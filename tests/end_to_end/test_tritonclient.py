@@ -70,7 +70,7 @@ class Client:
         return str(caught.value.message())
 
 
-@pytest.fixture(scope="module", params=["http"])
+@pytest.fixture(scope="module", params=["http", "grpc"])
 def client(request: pytest.FixtureRequest, protocol_server: Any) -> Iterator[Client]:
     port = protocol_server.port if request.param == "http" else protocol_server.grpc_port
     made = Client(request.param, port)

@@ -24,13 +24,12 @@ ENV PATH=/opt/actserve/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     ORT_DISABLE_TELEMETRY=1 \
-    ACTSERVE_HOST=0.0.0.0 \
-    ACTSERVE_PORT=8000
+    ACTSERVE_HOST=0.0.0.0
 USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['ACTSERVE_PORT']}/health/live\", timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as u; e = os.environ; u.urlopen(f\"http://127.0.0.1:{e.get('ACTSERVE_PORT') or e.get('AIP_HTTP_PORT') or 8000}/health/live\", timeout=2)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["actserve"]
 CMD ["serve"]

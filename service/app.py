@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from service import __version__
 from service.asgi import Endpoint
+from service.codecs import media
 from service.engine import Engine
 from service.errors import MethodNotAllowed, NotFound, ServiceError
 from service.exchange import Handler, Request, Response, Route
@@ -27,7 +28,18 @@ from service.front import Front
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.repository import Repository
-from service.routes import activate, catalogue, curve, health, models, open_inference, pages, predict
+from service.routes import (
+    activate,
+    catalogue,
+    curve,
+    health,
+    kserve_v1,
+    models,
+    open_inference,
+    pages,
+    platforms,
+    predict,
+)
 from service.rpc.server import RpcServer
 from service.scheduler import Scheduler
 from service.session import Runtime
@@ -115,18 +127,22 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
+    predictor, ready = predict.Predict(repository, engine), health.Ready(repository, lifecycle)
     open_inference_routes = open_inference.routes(repository, engine)
-    health_routes = health.routes(repository, lifecycle, metrics, observe)
-    for route in (
-        *predict.routes(repository, engine),
+    health_routes = health.routes(ready, metrics, observe)
+    routes = [
+        *predict.routes(predictor),
         *activate.routes(repository, engine),
         *catalogue.routes(repository),
         *curve.routes(repository, engine),
         *models.routes(repository),
         *open_inference_routes,
+        *kserve_v1.routes(repository, predict.Predict(repository, engine, unnamed=media.JSON)),
+        *platforms.sagemaker(predictor, ready),
         *health_routes,
         *pages.routes(repository, app.openapi),
-    ):
+    ]
+    for route in (*platforms.named(settings, predictor, ready, routes), *routes):
         app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
     app.add_exception_handler(HTTPException, _Unmatched(front, settings))
     rpc = RpcServer(front, repository, engine, [*open_inference_routes, *health_routes], settings.max_body_bytes)

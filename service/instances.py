@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from service.codecs import image, json, media, npy, raw
+from service.codecs import elements, image, json, media, npy, raw
 from service.errors import Unfit, UnsupportedMedia
 from service.model import Model
 from service.signature import fit_rows
 from service.tensors import Array, TensorSpec
 
 Feeds = Mapping[str, Array]
+
+
+MEMBERS = {"instances", "inputs", "parameters", "signature_name"}
+SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Arrays by input name; whether they came in columns (`{"inputs": …}`), so that the answer does as well; and what
+    the body says of the answer's form."""
+
+    feeds: Feeds
+    is_columnar: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def taken(model: Model) -> tuple[str, ...]:
@@ -25,20 +40,18 @@ def taken(model: Model) -> tuple[str, ...]:
     return (media.JSON, *binary, *pictures)
 
 
-def decode(model: Model, media_type: str, body: bytes) -> tuple[Feeds, bool]:
-    """Arrays by input name, and whether they came in columns (`{"inputs": …}`), so that the answer does as well.
-
-    What does not fit the signature is left to the signature check."""
+def decode(model: Model, media_type: str, body: bytes) -> Batch:
+    """What does not fit the signature is left to the signature check."""
     if media_type == media.JSON:
         return _from_json(model, body)
     (spec,) = model.inputs
     if media_type == media.NPY:
-        return fitted(model, npy.read(body)), False
+        return Batch(fitted(model, npy.read(body)))
     if media_type == media.RAW:
-        return {spec.name: raw.read(body, spec)}, False
+        return Batch({spec.name: raw.read(body, spec)})
     if model.metadata.image is None:
         raise UnsupportedMedia(f"Model `{model.name}` takes no pictures.")
-    return {spec.name: image.read(body, media_type, model.metadata.image, spec)}, False
+    return Batch({spec.name: image.read(body, media_type, model.metadata.image, spec)})
 
 
 def fitted(model: Model, rows: Array) -> Feeds:
@@ -47,13 +60,35 @@ def fitted(model: Model, rows: Array) -> Feeds:
     return {spec.name: _fitted(rows, spec)}
 
 
-def _from_json(model: Model, body: bytes) -> tuple[Feeds, bool]:
+def _from_json(model: Model, body: bytes) -> Batch:
     document = json.parse(body)
-    if len(document.fields) != 1 or not document.fields.keys() <= {"instances", "inputs"}:
-        raise Unfit.at("body", "exactly one of `instances` and `inputs`", _listed(document.fields))
-    if "inputs" in document.fields:
-        return _columns(model, document, document.fields["inputs"]), True
-    return _rows(model, document, document.fields["instances"]), False
+    fields = document.fields
+    if len(fields) != 1:
+        _check_members(fields)
+    if ("instances" in fields) == ("inputs" in fields):
+        raise Unfit.at("body", "exactly one of `instances` and `inputs`", _listed(fields))
+    parameters = _parameters(fields.get("parameters"))
+    if "inputs" in fields:
+        return Batch(_columns(model, document, fields["inputs"]), True, parameters)
+    return Batch(_rows(model, document, fields["instances"]), False, parameters)
+
+
+def _check_members(fields: Mapping[str, Any]) -> None:
+    for name in fields.keys() - MEMBERS:
+        raise Unfit.at(name[:60], f"one of {_listed(sorted(MEMBERS))}", "an unknown name")
+    signature = fields.get("signature_name", SIGNATURE)
+    if signature not in (SIGNATURE, ""):
+        raise Unfit.at(
+            "signature_name", f"`{SIGNATURE}`, which is all a graph has", elements.kind(json.plain(signature))
+        )
+
+
+def _parameters(value: Any) -> Mapping[str, Any]:
+    """The member `parameters` that Vertex AI passes on; null is none."""
+    members = json.members({} if value is None else value)
+    if members is None:
+        raise Unfit.at("parameters", "an object", "something else")
+    return {name: json.plain(member) for name, member in members.items()}
 
 
 def _rows(model: Model, document: json.Document, value: Any) -> Feeds:

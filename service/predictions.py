@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from service.codecs import json, media, npy, raw
+from service.codecs import elements, json, media, npy, raw
 from service.errors import Unfit
 from service.exchange import Response, answer_json
 from service.metadata import Metadata
@@ -26,8 +26,9 @@ class Form:
     top_k: int
 
 
-def form(query: Mapping[str, str]) -> Form:
-    """The form asked for in the query (`scores`, `top_k`). Raises Unfit for a value or name that is not known."""
+def form(query: Mapping[str, str], parameters: Mapping[str, Any] | None = None) -> Form:
+    """The form asked for in the query or in the body's `parameters` (`scores`, `top_k`). Raises Unfit for a value or
+    name that is not known."""
     for name in query.keys() - {"scores", "top_k", "version"}:
         raise Unfit.at(f"query.{name[:60]}", "one of `scores`, `top_k`, `version`", "an unknown name")
     scores = query.get("scores", "true").lower()
@@ -36,7 +37,23 @@ def form(query: Mapping[str, str]) -> Form:
     top_k = query.get("top_k", "0")
     if not top_k.isdecimal() or not top_k.isascii() or len(top_k) > 9:
         raise Unfit.at("query.top_k", "a whole number from 0 up", top_k[:40])
-    return Form(BOOLEANS[scores], int(top_k))
+    found = Form(BOOLEANS[scores], int(top_k))
+    return _changed(found, query, parameters) if parameters else found
+
+
+def _changed(form: Form, query: Mapping[str, str], parameters: Mapping[str, Any]) -> Form:
+    for name in parameters:
+        if name not in ("scores", "top_k"):
+            raise Unfit.at(f"parameters.{name[:60]}", "one of `scores`, `top_k`", "an unknown name")
+        if name in query:
+            raise Unfit.at(f"query.{name}", "each parameter once", "it in the body as well")
+    scores, top_k = parameters.get("scores", form.scores), parameters.get("top_k", form.top_k)
+    if not isinstance(scores, bool):
+        raise Unfit.at("parameters.scores", "true or false", elements.kind(scores))
+    # Vertex AI hands numbers on as floats.
+    if isinstance(top_k, bool) or not isinstance(top_k, int | float) or not 0 <= top_k < 1e9 or top_k % 1:
+        raise Unfit.at("parameters.top_k", "a whole number from 0 up", elements.kind(top_k))
+    return Form(scores, int(top_k))
 
 
 def fetches(model: Model) -> tuple[str, ...]:

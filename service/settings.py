@@ -12,6 +12,7 @@ from service.errors import SettingsError
 
 PREFIX = "ACTSERVE_"
 MIB = 1 << 20
+ROUTE = r"^/[A-Za-z0-9._~!$&'()*+,;=:@/-]*$"  # a path as it stands in a request: no query, no template, no escapes
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -56,6 +57,12 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = Field("text", description="One line for each event, as text or JSON.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug` logs every answered request; `info` those that were refused."
+    )
+    predict_route: str | None = Field(
+        None, pattern=ROUTE, description="One more path for `POST /predict` (Vertex AI says `AIP_PREDICT_ROUTE`)."
+    )
+    health_route: str | None = Field(
+        None, pattern=ROUTE, description="One more path for `GET /health/ready` (Vertex AI says `AIP_HEALTH_ROUTE`)."
     )
     cors_origin: str | None = Field(None, description="Origin whose pages may call this service from a browser.")
 

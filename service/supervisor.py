@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from service import logs
-from service.errors import ModelError
+from service.errors import ModelError, SettingsError
 from service.metrics import SHARED_FOLDER
 from service.server import Listeners, admit_newcomers, serve
 from service.settings import Settings
@@ -118,7 +118,7 @@ def _work(settings: Settings, listeners: Listeners, folder: Path, failures: Simp
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     try:
         serve(settings, listeners, folder, announce=announce)
-    except ModelError as error:
+    except (ModelError, SettingsError) as error:
         failures.put(str(error))
         sys.exit(START_FAILED)
 

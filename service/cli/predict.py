@@ -71,7 +71,7 @@ def _batches(model: Model, file: Path) -> tuple[Iterator[Batch], int]:
         with file.open("rb") as opened:
             shape = npy.header(opened.read(npy.MAX_HEADER_BYTES)).shape
         return _pieces(model, file), (shape or (1,))[0]
-    feeds, _ = instances.decode(model, kind, file.read_bytes())
+    feeds = instances.decode(model, kind, file.read_bytes()).feeds
     return iter([Batch(model, feeds)]), row_count(model.session, feeds)
 
 

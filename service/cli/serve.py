@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from service import hosting
 from service.errors import ModelError, SettingsError
 from service.server import bind, serve
 from service.settings import Settings, flag, read, variable
@@ -39,7 +41,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 def command(**values: Any) -> None:
     """Serve models over HTTP and gRPC until SIGTERM or Ctrl-C."""
     try:
-        settings = read(values)
+        settings = read(hosting.completed(values, os.environ))
         with contextlib.closing(bind(settings)) as listeners:
             if settings.worker_count > 1:
                 sys.exit(Supervisor(settings, listeners).run())

@@ -12,12 +12,16 @@ RAW = "application/octet-stream"
 PNG = "image/png"
 JPEG = "image/jpeg"
 SVG = "image/svg+xml"
+FORM = "application/x-www-form-urlencoded"  # what curl says of `-d` unless it is told
 
 
-def content_type(headers: Mapping[str, str], taken: Sequence[str]) -> str:
-    """The media type of the body, one of `taken`. Raises UnsupportedMedia."""
+def content_type(headers: Mapping[str, str], taken: Sequence[str], unnamed: str | None = None) -> str:
+    """The media type of the body, one of `taken`; `unnamed`, if given, where the caller did not say. Raises
+    UnsupportedMedia."""
     given = headers.get("content-type", "")
     media_type = given.partition(";")[0].strip().lower()
+    if unnamed is not None and media_type in ("", FORM):
+        return unnamed
     if media_type not in taken:
         came = f"`{media_type[:100]}`" if media_type else "none"
         raise UnsupportedMedia(f"`Content-Type` must be one of {', '.join(taken)}; got {came}.")

@@ -43,9 +43,8 @@ def _metrics(metrics: Metrics, observe: Callable[[], None]) -> Handler:
     return expose
 
 
-def routes(repository: Repository, lifecycle: Lifecycle, metrics: Metrics, observe: Callable[[], None]) -> list[Route]:
+def routes(ready: Ready, metrics: Metrics, observe: Callable[[], None]) -> list[Route]:
     """The probes, and the metrics, for which `observe` sets what is not counted as it happens."""
-    ready = Ready(repository, lifecycle)
     probes = {"tags": ["operations"]}
     return [
         Route("GET", "/health/live", live, probes | {"summary": "Liveness"}, is_open=True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from service import instances, predictions
 from service.codecs import media
 from service.engine import Engine, aside
@@ -11,41 +13,43 @@ from service.repository import Repository
 
 
 class Predict:
-    """The handler behind both paths."""
+    """The handler behind these paths and those of the platforms; `unnamed` is what a body without a type of its own is
+    taken for, where a platform's clients send such."""
 
-    def __init__(self, repository: Repository, engine: Engine) -> None:
+    def __init__(self, repository: Repository, engine: Engine, unnamed: str | None = None) -> None:
         self._repository = repository
         self._engine = engine
+        self._unnamed = unnamed
 
     async def __call__(self, request: Request) -> Response:
         """Predicts each instance of a batch."""
         query = request.query()
-        form = predictions.form(query)
         model = self._repository.model(request.path_parameters.get("model", ""), query.get("version"))
-        given = media.content_type(request.headers, instances.taken(model))
+        given = media.content_type(request.headers, instances.taken(model), self._unnamed)
         wanted = media.accepted(request.headers, predictions.offered(model, given))
-        return await self._answer(request, model, given, wanted, form)
+        return await self._answer(request, model, given, wanted, query)
 
     async def _answer(
-        self, request: Request, model: Model, given: str, wanted: str, form: predictions.Form
+        self, request: Request, model: Model, given: str, wanted: str, query: Mapping[str, str]
     ) -> Response:
-        feeds, columnar = await aside(len(request.body), instances.decode, model, given, request.body)
+        batch = await aside(len(request.body), instances.decode, model, given, request.body)
+        form = predictions.form(query, batch.parameters)
         request.timings.end("decode")
-        arrays = await self._engine.infer(request, model, model.session, feeds, predictions.fetches(model))
+        arrays = await self._engine.infer(request, model, model.session, batch.feeds, predictions.fetches(model))
         size = sum(array.nbytes for array in arrays)
-        return await aside(size, predictions.encode, model, arrays, request.rows, wanted, form, columnar)
+        return await aside(size, predictions.encode, model, arrays, request.rows, wanted, form, batch.is_columnar)
 
 
-def routes(repository: Repository, engine: Engine) -> list[Route]:
+def routes(predict: Predict) -> list[Route]:
     """The two paths, with what `/docs` says about them."""
-    handler = Predict(repository, engine)
     return [
-        Route("POST", "/predict", handler, _documentation("the default model")),
-        Route("POST", "/predict/{model}", handler, _documentation("a model by its name")),
+        Route("POST", "/predict", predict, documentation("the default model")),
+        Route("POST", "/predict/{model}", predict, documentation("a model by its name")),
     ]
 
 
-def _documentation(which: str) -> dict[str, object]:
+def documentation(which: str) -> dict[str, object]:
+    """What `/docs` says about a path that predicts."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     return {
         "summary": f"Predict a batch with {which}",
@@ -78,7 +82,14 @@ _BODY = {
     "properties": {
         "instances": {"type": "array", "items": {}},
         "inputs": {"description": "one tensor, or an object of tensors by input name"},
+        "parameters": {
+            "type": "object",
+            "description": "the same as in the query, where a platform cannot send one",
+            "properties": {"scores": {"type": "boolean"}, "top_k": {"type": "integer", "minimum": 0}},
+            "additionalProperties": False,
+        },
+        "signature_name": {"const": "serving_default", "description": "what clients of TensorFlow Serving may send"},
     },
-    "minProperties": 1,
-    "maxProperties": 1,
+    "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
+    "additionalProperties": False,
 }

@@ -34,7 +34,7 @@ from PIL import Image
 ACTSERVE = Path(sys.executable).with_name("actserve")
 SHIPPED = Path(__file__).parents[2] / "models" / "repository"
 PATIENCE_S = 60.0  # two busy cores and coverage; nothing here is about speed
-NOT_INHERITED = re.compile(r"ACTSERVE_|AIP_|PROMETHEUS_MULTIPROC_DIR")
+NOT_INHERITED = re.compile(r"ACTSERVE_|AIP_|SAGEMAKER_|PROMETHEUS_MULTIPROC_DIR")
 OF_COVERAGE = re.compile(r"COVERAGE_|COV_CORE_")
 
 
@@ -64,7 +64,8 @@ class Server:
     def __init__(self, arguments: tuple[str, ...], log: Path, variables: Mapping[str, str], *, measured: bool) -> None:
         self._log = log
         self.stdout = log.with_suffix(".out")
-        port = () if "--port" in arguments or "ACTSERVE_PORT" in variables else ("--port", "0")
+        ports = {"ACTSERVE_PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"}
+        port = () if "--port" in arguments or ports & variables.keys() else ("--port", "0")
         if "--grpc-port" not in arguments and "ACTSERVE_GRPC_PORT" not in variables:
             port += ("--grpc-port", "0")  # there is one default, and many servers
         with log.open("wb") as stderr, self.stdout.open("wb") as stdout:

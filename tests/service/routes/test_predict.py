@@ -314,7 +314,7 @@ def test_scores_that_are_not_finite_are_strings(client: TestClient) -> None:
         ("fashion_mnist", {}, "body"),
         ("fashion_mnist", {"instances": [], "inputs": []}, "body"),
         ("fashion_mnist", {"rows": []}, "body"),
-        ("fashion_mnist", {"instances": [], "extra": 1}, "body"),
+        ("fashion_mnist", {"instances": [], "extra": 1}, "extra"),
         ("fashion_mnist", {"instances": [{"input": [0] * 784}, [0] * 784]}, "instances[1]"),
         ("fashion_mnist", {"instances": [[0] * 784, {"input": [0] * 784}]}, "instances[1]"),
         ("fashion_mnist", {"instances": [{"input": [0] * 784}, {"input": [0]}]}, "instances[].input"),

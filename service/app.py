@@ -25,6 +25,7 @@ from service.engine import Engine
 from service.errors import MethodNotAllowed, NotFound, ServiceError
 from service.exchange import Handler, Request, Response, Route
 from service.front import Front
+from service.introspection import Introspection
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.repository import Repository
@@ -102,6 +103,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     metrics.describe([model for entry in repository.entries() for model in entry.loaded])
     front = Front(settings, metrics, lifecycle)
     engine = Engine(scheduler)
+    introspection = Introspection(repository, workers, settings)
 
     def observe() -> None:
         metrics.ready.set(not lifecycle.draining and not repository.problems())
@@ -128,7 +130,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         telemetry=NO_TELEMETRY,
     )
     predictor, ready = predict.Predict(repository, engine), health.Ready(repository, lifecycle)
-    open_inference_routes = open_inference.routes(repository, engine)
+    open_inference_routes = open_inference.routes(repository, engine, introspection)
     health_routes = health.routes(ready, metrics, observe)
     routes = [
         *predict.routes(predictor),

@@ -32,11 +32,20 @@ class Engine:
         overridden = [spec for spec in session.parameters if spec.name in feeds]
         check(feeds, (*session.inputs, *overridden))
         rows = row_count(session, feeds)
+        request.rows, request.model = _instances(model, feeds, rows), model
         # What overrides an initializer holds for a whole run, so it must not be joined with another caller's.
         alone = bool(overridden)
         joinable = model.metadata.joinable
-        result = await self._scheduler.run(session, feeds, fetches, rows=rows, joinable=joinable, alone=alone)
-        request.rows, request.model = rows, (model.name, model.version)
+        result = await self._scheduler.run(
+            session,
+            feeds,
+            fetches,
+            rows=rows,
+            joinable=joinable,
+            alone=alone,
+            instances=request.rows,
+            ran=model.tally.ran,
+        )
         request.timings.ran(result)
         return result.arrays
 
@@ -44,6 +53,14 @@ class Engine:
 def row_count(session: Session, feeds: Mapping[str, Array]) -> int:
     """Rows in the batch: the size of the first free leading dimension, 1 where there is none."""
     return next((len(feeds[spec.name]) for spec in session.inputs if spec.has_rows), 1)
+
+
+def _instances(model: Model, feeds: Mapping[str, Array], rows: int) -> int:
+    """What the caller sent at once. To an activation any tensor is one thing, but whoever sends it a batch, as the
+    model's configuration lets him, counts along the first dimension of several."""
+    if not model.metadata.is_activation or feeds["x"].ndim < 2:
+        return rows
+    return len(feeds["x"])
 
 
 async def aside(size: int, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from service.codecs import json, media
 from service.errors import ServiceError, Unfit
+from service.model import Model
 from service.scheduler import Result
 
 STAGES = ("decode", "queue", "compute", "encode")
@@ -20,7 +21,12 @@ class Timings:
     """Seconds spent in each stage of one request."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    _since: float = field(default_factory=perf_counter)
+    began: float = field(default_factory=perf_counter)
+    _since: float = 0.0
+
+    def begin(self) -> None:
+        """The body has been read; the first stage begins."""
+        self.began = self._since = perf_counter()
 
     def restart(self) -> None:
         """The next stage begins now."""
@@ -43,8 +49,8 @@ class Timings:
 
 @dataclass(slots=True)
 class Request:
-    """One request. Header names are lower case; `timeout_s` is its own deadline, where it named one; `rows` and `model`
-    are filled in by the run that it led to."""
+    """One request. Header names are lower case; `timeout_s` is its own deadline, where it named one; `model` is set by
+    the handler that runs one, once it has found it, and `rows` by the run."""
 
     method: str
     path: str
@@ -56,7 +62,7 @@ class Request:
     timings: Timings = field(default_factory=Timings)
     timeout_s: float | None = None
     rows: int = 0
-    model: tuple[str, str] | None = None
+    model: Model | None = None
 
     def query(self) -> dict[str, str]:
         """The query's names and values. Raises Unfit where a name comes twice."""

@@ -17,6 +17,7 @@ from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, Servic
 from service.exchange import Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
+from service.model import Model
 from service.settings import Settings
 
 log = logging.getLogger("actserve.request")
@@ -71,7 +72,7 @@ class Front:
             async with asyncio.timeout(limit_s):
                 encoded = compression.encodings(request.headers)
                 request.body = await read_body()
-                request.timings.restart()
+                request.timings.begin()
                 if encoded and request.body:
                     request.body = await self._decompressed(request.body, encoded)
                 response = await route.handler(request)
@@ -115,13 +116,21 @@ class Front:
         self._metrics.requests.labels(request.method, route.path, str(response.status)).inc()
         self._metrics.duration.labels(route.path).observe(duration_s)
         self._metrics.stages(request.timings)
-        if request.model is not None and response.status == 200:
-            self._metrics.rows.labels(*request.model).inc(request.rows)
+        if request.model is not None:
+            self._count(request.model, request, response.status == 200)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("answered", extra=_line(request, response, duration_s))
         response.headers += (("X-Request-Id", request.id), ("Server-Timing", request.timings.header()))
         response.headers += self._cross_origin() + (("Connection", "close"),) * self._lifecycle.draining
         return response
+
+    def _count(self, model: Model, request: Request, is_success: bool) -> None:
+        seconds = perf_counter() - request.timings.began
+        if is_success:
+            self._metrics.rows.labels(model.name, model.version).inc(request.rows)
+            model.tally.succeeded(request.rows, request.timings.seconds, seconds)
+        else:
+            model.tally.failed(seconds)
 
     def _cross_origin(self) -> tuple[tuple[str, str], ...]:
         """What lets a page of the named origin read this answer, https://fetch.spec.whatwg.org/#http-cors-protocol."""

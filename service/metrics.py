@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -11,6 +12,7 @@ from service.exchange import STAGES, Timings
 from service.model import Model
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 STAGE_SECONDS = (0.00001, 0.000025, 0.00005, *SECONDS)
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it is imported
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -44,6 +46,13 @@ class Metrics:
         )
         self._stages = {stage: self.stage.labels(stage) for stage in STAGES}
         self.rows = Counter("actserve_rows_total", "Rows computed.", ("model", "version"), registry=registry)
+        self.run_rows = Histogram(
+            "actserve_run_rows",
+            "Rows in each run of a model; the count is that of the runs.",
+            ("model", "version"),
+            buckets=ROWS,
+            registry=registry,
+        )
         self.errors = Counter("actserve_errors_total", "Requests refused or failed.", ("reason",), registry=registry)
         self.in_flight = Gauge(
             "actserve_requests_in_flight", "Requests being answered.", multiprocess_mode="livesum", registry=registry
@@ -63,9 +72,13 @@ class Metrics:
         )
 
     def describe(self, models: list[Model]) -> None:
-        """Writes the model info of everything loaded."""
+        """Writes the model info of everything loaded, and watches its runs."""
         for model in models:
+            model.tally.watch(partial(self._ran, model.name, model.version))
             self.model_info.labels(model.name, model.version, model.session.provider, model.metadata.task or "").set(1)
+
+    def _ran(self, name: str, version: str, rows: int) -> None:
+        self.run_rows.labels(name, version).observe(rows)
 
     def stages(self, timings: Timings) -> None:
         """Observes every stage that a request went through."""

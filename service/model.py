@@ -12,6 +12,7 @@ import numpy as np
 from service import metadata
 from service.errors import ModelError, Unfit
 from service.session import Runtime, Session
+from service.statistics import Tally
 from service.tensors import Array, Datatype, TensorSpec
 
 VARIANTS = {"FP16": "model.fp16.onnx", "BF16": "model.bf16.onnx", "FP64": "model.fp64.onnx"}
@@ -23,6 +24,7 @@ class Model:
     def __init__(self, name: str, version: str, path: Path, runtime: Runtime) -> None:
         self.name = name
         self.version = version
+        self.tally = Tally()
         self.session = Session(path, runtime)
         self.metadata = metadata.read(self.session.metadata | _toml(path, name))
         self._path = path

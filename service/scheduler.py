@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 
 from service import cores
 from service.errors import QueueFull
 from service.session import Session
+from service.statistics import Run
 from service.tensors import Array
 
 THREAD_HOP_S = 0.0003  # to a worker thread and back on a busy loop; under it, hopping costs more than it frees
@@ -48,7 +50,8 @@ class Job:
     fetches: tuple[str, ...]
     rows: int
     future: asyncio.Future[Result]
-    alone: bool = False
+    alone: bool
+    instances: int
     arrived: float = field(default_factory=perf_counter)
 
     def joins(self, other: Job) -> bool:
@@ -78,15 +81,21 @@ class Scheduler:
         rows: int,
         joinable: bool,
         alone: bool = False,
+        instances: int | None = None,
+        ran: Callable[[Run], None] | None = None,
     ) -> Result:
         """The answer to arrays that already fit the session's signature. Cancelling the caller drops its job.
 
-        `joinable` is the model's and the same in each call; `alone` keeps this one request out of others' runs.
+        `joinable` and `ran`, which is told of each run, are the model's and the same in each call; `alone` keeps this
+        one request out of others' runs; `instances` is what statistics count, where that is not the rows.
         Raises QueueFull, or what the run raised."""
         lane = self._lanes.get(session)
         if lane is None:
-            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads)
-        return await lane.submit(Job(feeds, tuple(fetches), rows, asyncio.get_running_loop().create_future(), alone))
+            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads, ran)
+        future = asyncio.get_running_loop().create_future()
+        return await lane.submit(
+            Job(feeds, tuple(fetches), rows, future, alone, rows if instances is None else instances)
+        )
 
     @property
     def queued_rows(self) -> int:
@@ -105,7 +114,13 @@ class Lane:
     side by side up to the number of cores."""
 
     def __init__(
-        self, session: Session, joinable: bool, max_batch_size: int, max_queue_rows: int, threads: ThreadPoolExecutor
+        self,
+        session: Session,
+        joinable: bool,
+        max_batch_size: int,
+        max_queue_rows: int,
+        threads: ThreadPoolExecutor,
+        ran: Callable[[Run], None] | None,
     ) -> None:
         self.queued_rows = 0
         self._session = session
@@ -114,6 +129,7 @@ class Lane:
         self._max_batch_size = max_batch_size
         self._max_queue_rows = max_queue_rows
         self._threads = threads
+        self._ran = ran
         self._queue: deque[Job] = deque()
         self._running = 0
         self._turn_is_due = False
@@ -164,7 +180,7 @@ class Lane:
         """Runs in place what is cheap, the rest in a thread."""
         started = perf_counter()
         if self._cost.seconds_for(_size(batch)) < THREAD_HOP_S:
-            _deliver(batch, self._compute(batch), started)
+            self._deliver(batch, self._compute(batch), started)
             return
         self._running += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._compute, batch)
@@ -172,21 +188,47 @@ class Lane:
 
     def _finish(self, batch: list[Job], outcome: Outcome, started: float) -> None:
         self._running -= 1
-        _deliver(batch, outcome, started)
+        self._deliver(batch, outcome, started)
         self._plan_turn()
 
     def _compute(self, batch: list[Job]) -> Outcome:
         """Runs the jobs as one. If that fails each is run singly, so that a bad one fails alone."""
         started = perf_counter()
+        instances = sum(job.instances for job in batch)
         try:
-            return _split(self._session.run(_joined(batch), batch[0].fetches), batch)
+            feeds = _joined(batch)
+            joined = perf_counter()
+            arrays = self._session.run(feeds, batch[0].fetches)
+            computed = perf_counter()
+            answers = _split(arrays, batch)
+            return Outcome(answers, [Run(instances, joined - started, computed - joined, perf_counter() - computed)])
         except Exception as error:
-            return [error] if len(batch) == 1 else [self._compute([job])[0] for job in batch]
+            return Outcome([error], []) if len(batch) == 1 else _together([self._compute([job]) for job in batch])
         finally:
             self._cost.learn(_size(batch), sum(job.rows for job in batch), perf_counter() - started)
 
+    def _deliver(self, batch: list[Job], outcome: Outcome, started: float) -> None:
+        compute_s = perf_counter() - started
+        if self._ran is not None:
+            for run in outcome.runs:
+                self._ran(run)
+        for job, found in zip(batch, outcome.answers, strict=True):
+            if job.future.done():
+                continue
+            if isinstance(found, Exception):
+                job.future.set_exception(found)
+            else:
+                job.future.set_result(Result(found, started - job.arrived, compute_s))
 
-Outcome = list[Sequence[Array] | Exception]
+
+Answers = list[Sequence[Array] | Exception]
+
+
+class Outcome(NamedTuple):
+    """An answer for each job, and the runs that ended well."""
+
+    answers: Answers
+    runs: list[Run]
 
 
 class Cost:
@@ -223,7 +265,7 @@ def _size(batch: list[Job]) -> int:
     return sum(array.size for job in batch for array in job.feeds.values())
 
 
-def _split(arrays: list[Array], batch: list[Job]) -> Outcome:
+def _split(arrays: list[Array], batch: list[Job]) -> Answers:
     if len(batch) == 1:
         return [arrays]
     ends = np.cumsum([job.rows for job in batch]).tolist()
@@ -232,12 +274,5 @@ def _split(arrays: list[Array], batch: list[Job]) -> Outcome:
     return [[array[end - job.rows : end] for array in arrays] for job, end in zip(batch, ends, strict=True)]
 
 
-def _deliver(batch: list[Job], outcome: Outcome, started: float) -> None:
-    compute_s = perf_counter() - started
-    for job, found in zip(batch, outcome, strict=True):
-        if job.future.done():
-            continue
-        if isinstance(found, Exception):
-            job.future.set_exception(found)
-        else:
-            job.future.set_result(Result(found, started - job.arrived, compute_s))
+def _together(outcomes: list[Outcome]) -> Outcome:
+    return Outcome([outcome.answers[0] for outcome in outcomes], [run for outcome in outcomes for run in outcome.runs])

@@ -36,7 +36,7 @@ class Activate:
 
     async def __call__(self, request: Request) -> Response:
         """Applies one activation to the posted tensor."""
-        model = self._repository.activation(request.path_parameters["name"])
+        request.model = model = self._repository.activation(request.path_parameters["name"])
         given = media.content_type(request.headers, (media.JSON, media.NPY))
         wanted = media.accepted(request.headers, (given, media.JSON if given == media.NPY else media.NPY))
         query = activation.from_query(request.query())

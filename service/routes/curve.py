@@ -44,7 +44,7 @@ class Curve:
 
     async def __call__(self, request: Request) -> Response:
         """Points of the function and its derivative."""
-        model = self._repository.activation(request.path_parameters["name"])
+        request.model = model = self._repository.activation(request.path_parameters["name"])
         given = activation.from_query(request.query())
         span = _span(given)
         wanted = media.accepted(request.headers, (media.JSON, media.SVG))

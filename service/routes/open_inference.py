@@ -1,10 +1,9 @@
-"""The Open Inference Protocol over HTTP: metadata, readiness and inference, for networks and activations alike."""
+"""The Open Inference Protocol over HTTP: what there is, whether it is ready, what it has done, and inference, for
+networks and activations alike."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from service import __version__
+from service import introspection
 from service.codecs import media, raw
 from service.codecs import open_inference as protocol
 from service.codecs.open_inference import Call
@@ -12,11 +11,10 @@ from service.engine import Engine, aside
 from service.errors import UnsupportedMedia
 from service.exchange import Handler, Request, Response, Route, answer_json
 from service.inference import Answer, infer
+from service.introspection import Introspection
 from service.model import Model
 from service.repository import Repository
-from service.tensors import TensorSpec
 
-EXTENSIONS = ["binary_tensor_data", "classification"]
 MODEL = "/v2/models/{model}"
 VERSION = MODEL + "/versions/{version}"
 
@@ -30,7 +28,7 @@ class Infer:
 
     async def __call__(self, request: Request) -> Response:
         """Computes the outputs asked for (all of them, when none is named) from the posted inputs."""
-        model = _find(self._repository, request)
+        request.model = model = _find(self._repository, request)
         call = await aside(len(request.body), _decode, model, request)
         request.timings.end("decode")
         answer = await infer(self._engine, request, model, call)
@@ -60,20 +58,29 @@ def _find(repository: Repository, request: Request) -> Model:
     return repository.model(request.path_parameters["model"], request.path_parameters.get("version"))
 
 
-def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    sizes = [-1] if spec.shape is None else [size if isinstance(size, int) else -1 for size in spec.shape]
-    return {"name": spec.name, "datatype": spec.datatype.name, "shape": sizes}
-
-
-def _model(repository: Repository) -> Handler:
+def _model(repository: Repository, known: Introspection) -> Handler:
     async def metadata(request: Request) -> Response:
         """Name, versions, inputs and outputs of a model."""
-        model = _find(repository, request)
-        content = {"name": model.name, "versions": repository.versions(model.name), "platform": "onnxruntime_onnx"}
-        tensors = {"inputs": [*map(_tensor, model.inputs)], "outputs": [*map(_tensor, model.outputs)]}
-        return answer_json(content | tensors)
+        return answer_json(known.metadata(_find(repository, request)))
 
     return metadata
+
+
+def _configuration(repository: Repository, known: Introspection) -> Handler:
+    async def configuration(request: Request) -> Response:
+        """The configuration that Triton would have for this model."""
+        return answer_json(known.configuration(_find(repository, request)))
+
+    return configuration
+
+
+def _statistics(known: Introspection) -> Handler:
+    async def statistics(request: Request) -> Response:
+        """Requests, runs and where their time went since the model was loaded, over all workers."""
+        path = request.path_parameters
+        return answer_json(await known.statistics(path.get("model", ""), path.get("version")))
+
+    return statistics
 
 
 def _ready(repository: Repository) -> Handler:
@@ -87,17 +94,26 @@ def _ready(repository: Repository) -> Handler:
 
 async def _server(request: Request) -> Response:
     """Name, version and extensions of this server."""
-    return answer_json({"name": "actserve", "version": __version__, "extensions": EXTENSIONS})
+    return answer_json(introspection.server())
 
 
-def routes(repository: Repository, engine: Engine) -> list[Route]:
+def routes(repository: Repository, engine: Engine, known: Introspection) -> list[Route]:
+    """Each of the paths of a model with and without a version."""
     tags = {"tags": ["open inference protocol"]}
     documented = tags | {"requestBody": {"required": True, "content": {media.JSON: {"schema": {"type": "object"}}}}}
-    infer, model, ready = Infer(repository, engine), _model(repository), _ready(repository)
-    return [
+    statistics = _statistics(known)
+    found = [
         Route("GET", "/v2", _server, tags | {"summary": "Server metadata"}),
         Route("GET", "/v2/", _server, {"is_documented": False}),
-        *(Route("GET", path, model, tags | {"summary": "Model metadata"}) for path in (MODEL, VERSION)),
-        *(Route("GET", path + "/ready", ready, tags | {"summary": "Model readiness"}) for path in (MODEL, VERSION)),
-        *(Route("POST", path + "/infer", infer, documented | {"summary": "Inference"}) for path in (MODEL, VERSION)),
+        Route("GET", "/v2/models/stats", statistics, tags | {"summary": "Statistics of all models"}),
     ]
+    of_a_model = (
+        ("GET", "", _model(repository, known), tags | {"summary": "Model metadata"}),
+        ("GET", "/config", _configuration(repository, known), tags | {"summary": "Model configuration"}),
+        ("GET", "/stats", statistics, tags | {"summary": "Model statistics"}),
+        ("GET", "/ready", _ready(repository), tags | {"summary": "Model readiness"}),
+        ("POST", "/infer", Infer(repository, engine), documented | {"summary": "Inference"}),
+    )
+    for method, path, handler, documentation in of_a_model:
+        found += [Route(method, base + path, handler, documentation) for base in (MODEL, VERSION)]
+    return found

@@ -24,7 +24,8 @@ class Predict:
     async def __call__(self, request: Request) -> Response:
         """Predicts each instance of a batch."""
         query = request.query()
-        model = self._repository.model(request.path_parameters.get("model", ""), query.get("version"))
+        name, version = request.path_parameters.get("model", ""), query.get("version")
+        request.model = model = self._repository.model(name, version)
         given = media.content_type(request.headers, instances.taken(model), self._unnamed)
         wanted = media.accepted(request.headers, predictions.offered(model, given))
         return await self._answer(request, model, given, wanted, query)

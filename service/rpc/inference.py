@@ -38,7 +38,7 @@ class Infer:
         request.timings.end("decode")
         if not message.model_name:
             raise Unfit.at("model_name", "the name of a model", "nothing")
-        model = self._repository.model(message.model_name, message.model_version or None)
+        request.model = model = self._repository.model(message.model_name, message.model_version or None)
         return await infer(self._engine, request, model, call), call
 
 

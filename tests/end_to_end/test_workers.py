@@ -127,6 +127,22 @@ def test_worker_stopped_alone_is_replaced_and_connections_are_taken(serve: Any, 
     ask(server, REQUESTS)
 
 
+def test_statistics_are_those_of_all_workers(serve: Any, wait_until: Any) -> None:
+    server = serve("--workers", "2")
+    wait_until(lambda: len(sockets(server.pid)) == 2, "the workers do not listen")
+    before = {pid: cpu_s(pid) for pid in children(server.pid)}
+    asked = 0
+    while asked < REQUESTS or any(cpu_s(pid) <= spent for pid, spent in before.items()):
+        ask(server, REQUESTS)
+        asked += REQUESTS
+        assert asked < 50 * REQUESTS, "one of the workers has done nothing"
+    assert server.post("/activate/relu", {"tensor": "x"}).status == 422
+    (found,) = server.get("/v2/models/relu/stats").json()["model_stats"]
+    assert (found["inference_count"], found["execution_count"]) == (asked, asked)
+    assert found["inference_stats"]["success"]["count"] == asked
+    assert found["inference_stats"]["fail"]["count"] == 1
+
+
 def test_workers_listen_in_a_folder_of_their_own_and_a_dead_ones_socket_goes(serve: Any, wait_until: Any) -> None:
     server = serve("--workers", "2")
     wait_until(lambda: len(sockets(server.pid)) == 2, "the workers do not listen")

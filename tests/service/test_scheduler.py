@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from service.errors import QueueFull, Unfit
 from service.scheduler import MAX_THREADS, Cost, Result, Scheduler
 from service.session import Runtime, Session
+from service.statistics import Run
 from service.tensors import Array
 
 
@@ -134,6 +136,20 @@ def test_unknown_model_runs_one_request_at_a_time(scheduler: Scheduler, graphs: 
 
     asyncio.run(main())
     assert sorted(mean.runs) == [1, 2, 3]
+
+
+def test_each_run_is_told_once_with_all_its_rows(scheduler: Scheduler, lookup: Recorder) -> None:
+    seen: list[Run] = []
+
+    async def main() -> None:
+        jobs = [{"index": np.array(values, np.int64)} for values in ([0, 1], [2], [3], [99])]
+        run = partial(scheduler.run, lookup, fetches=("y",), joinable=True, ran=seen.append)
+        await asyncio.gather(*(run(feeds=job, rows=len(job["index"])) for job in jobs[:3]))
+        await asyncio.gather(*(run(feeds=job, rows=1) for job in jobs[2:]), return_exceptions=True)
+
+    asyncio.run(main())
+    assert [run.rows for run in seen] == [4, 1]  # the run that failed, and the one of the bad member, are none
+    assert all(run.compute_infer > 0 for run in seen)
 
 
 def test_bad_member_fails_alone(scheduler: Scheduler, lookup: Recorder) -> None:

@@ -50,7 +50,13 @@ def test_server_metadata_is_answered_with_and_without_a_slash(client: TestClient
     for path in ("/v2", "/v2/"):
         answer = client.get(path, follow_redirects=False)
         assert answer.json()["name"] == "actserve"
-        assert set(answer.json()["extensions"]) == {"binary_tensor_data", "classification"}
+        assert set(answer.json()["extensions"]) == {
+            "binary_tensor_data",
+            "classification",
+            "model_configuration",
+            "parameters",
+            "statistics",
+        }
 
 
 def test_model_metadata_has_minus_one_for_a_free_dimension(client: TestClient) -> None:

@@ -1,0 +1,72 @@
+"""KServe's own client, unmodified, over REST and gRPC.
+
+It asks for an older python-dateutil than the training side has, and brings sixty packages: it gets an environment of
+its own, made once in build/kserve."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent / "kserve"
+ENVIRONMENT = Path(__file__).parents[2] / "build" / "kserve"
+PATIENCE_S = 600  # for the network
+
+DATATYPES = ("BOOL", "INT8", "INT64", "UINT64", "FP32", "FP64", "BYTES")
+
+
+@pytest.fixture(scope="module")
+def python() -> Path:
+    """The interpreter of an environment with exactly the packages of `requirements.txt`."""
+    packages = HERE / "requirements.txt"
+    interpreter, stamp = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "made-from.txt"
+    if not stamp.is_file() or stamp.read_text() != packages.read_text():
+        shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+        run(sys.executable, "-m", "venv", "--without-pip", str(ENVIRONMENT))
+        pip = (sys.executable, "-m", "pip", "--python", str(interpreter), "--quiet", "--disable-pip-version-check")
+        # All packages are named, so nothing is to be resolved; compiling those that are never imported takes longest.
+        run(*pip, "install", "--no-deps", "--no-compile", "-r", str(packages))
+        shutil.copy(packages, stamp)
+    return interpreter
+
+
+def run(*command: str) -> str:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE", "COV_"))}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=plain)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def found(python: Path, protocol_server: Any) -> dict[str, dict[str, Any]]:
+    """What the client understood, by face."""
+    url, address = f"http://127.0.0.1:{protocol_server.port}", f"127.0.0.1:{protocol_server.grpc_port}"
+    answers: dict[str, dict[str, Any]] = json.loads(run(str(python), str(HERE / "client.py"), url, address))
+    return answers
+
+
+@pytest.mark.parametrize("face", ["rest", "grpc"])
+def test_health_and_readiness_are_understood(found: dict[str, dict[str, Any]], face: str) -> None:
+    assert found[face]["live"] is True
+    assert found[face]["ready"] is True
+    assert found[face]["models"] == [True, False]
+
+
+@pytest.mark.parametrize("datatype", [*DATATYPES, "FP16"])
+def test_tensors_come_back_exactly(found: dict[str, dict[str, Any]], datatype: str) -> None:
+    ways = {"rest": ["JSON", "binary"], "grpc": ["raw", "typed"]}
+    told = {(face, way): found[face].get(f"{datatype} {way}") for face in ways for way in ways[face]}
+    only_binary = {("rest", "JSON"), ("grpc", "typed")} if datatype == "FP16" else set()
+    assert told == {key: None if key in only_binary else True for key in told}
+
+
+@pytest.mark.parametrize("face", ["rest", "grpc"])
+def test_refusals_carry_our_sentence(found: dict[str, dict[str, Any]], face: str) -> None:
+    assert "There is no model `zork`" in found[face]["refusal"]

@@ -67,6 +67,11 @@ def test_tensors_come_back_exactly(found: dict[str, dict[str, Any]], datatype: s
     assert told == {key: None if key in only_binary else True for key in told}
 
 
-@pytest.mark.parametrize("face", ["rest", "grpc"])
+def test_first_version_of_the_protocol_is_understood(found: dict[str, dict[str, Any]]) -> None:
+    assert found["v1"]["models"] == [True]
+    assert found["v1"]["answer"]["predictions"] == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("face", ["rest", "grpc", "v1"])
 def test_refusals_carry_our_sentence(found: dict[str, dict[str, Any]], face: str) -> None:
     assert "There is no model `zork`" in found[face]["refusal"]

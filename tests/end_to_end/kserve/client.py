@@ -76,6 +76,15 @@ async def over_rest(url: str) -> dict[str, Any]:
         return found
 
 
+async def over_v1(url: str) -> dict[str, Any]:
+    async with InferenceRESTClient(RESTConfig(protocol="v1")) as client:
+        return {
+            "models": [await client.is_model_ready(url, "twice")],
+            "answer": await client.infer(url, {"instances": [[1, 2], [3, 4]]}, "same_FP32"),
+            "refusal": await refusal(client.infer(url, {"instances": [1]}, "zork")),
+        }
+
+
 async def over_grpc(address: str) -> dict[str, Any]:
     async with InferenceGRPCClient(address) as client:
         found: dict[str, Any] = {
@@ -94,7 +103,8 @@ async def over_grpc(address: str) -> dict[str, Any]:
 
 
 async def main(url: str, address: str) -> None:
-    json.dump({"rest": await over_rest(url), "grpc": await over_grpc(address)}, sys.stdout)
+    found = {"rest": await over_rest(url), "grpc": await over_grpc(address), "v1": await over_v1(url)}
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

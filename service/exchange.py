@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -49,7 +50,7 @@ class Timings:
 
 @dataclass(slots=True)
 class Request:
-    """One request. Header names are lower case; `timeout_s` is its own deadline, where it named one; `model` is set by
+    """One request. Header names are lower case; `timeout_s` is its own limit, where it named one; `model` is set by
     the handler that runs one, once it has found it, and `rows` by the run."""
 
     method: str
@@ -61,8 +62,17 @@ class Request:
     body: bytes = b""
     timings: Timings = field(default_factory=Timings)
     timeout_s: float | None = None
+    deadline: asyncio.Timeout | None = None
     rows: int = 0
     model: Model | None = None
+
+    def shorten(self, timeout_s: float) -> None:
+        """Takes a limit that was found in the body. It counts from when the request came, as every limit does, and is
+        never longer than the one that holds already."""
+        if self.timeout_s is None or timeout_s < self.timeout_s:
+            if self.deadline is not None and self.timeout_s is not None:
+                self.deadline.reschedule((self.deadline.when() or 0.0) - self.timeout_s + timeout_s)
+            self.timeout_s = timeout_s
 
     def query(self) -> dict[str, str]:
         """The query's names and values. Raises Unfit where a name comes twice."""

@@ -65,11 +65,9 @@ class Front:
     async def _handle(self, route: Route, request: Request, read_body: ReadBody) -> Response:
         if not route.is_open:
             self._authorise(request.headers)
-        limit_s = self._settings.request_timeout_s
-        if request.timeout_s is not None:
-            limit_s = min(limit_s, request.timeout_s)
+        request.shorten(self._settings.request_timeout_s)
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(request.timeout_s) as request.deadline:
                 encoded = compression.encodings(request.headers)
                 request.body = await read_body()
                 request.timings.begin()
@@ -82,7 +80,7 @@ class Front:
                     request.timings.end("encode")
                 return response
         except TimeoutError as error:
-            raise DeadlinePassed(f"No answer within {limit_s:g} s.") from error
+            raise DeadlinePassed(f"No answer within {request.timeout_s:g} s.") from error
 
     async def _decompressed(self, body: bytes, encoded: tuple[str, ...]) -> bytes:
         """Here where that is quick, which a body so much smaller than what it holds does not tell, else in a thread."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
-from service.codecs import binary, elements
+from service.codecs import binary, elements, json
 from service.codecs.open_inference import Call, Wanted
 from service.errors import BadBody, NotCarried, Unfit
 from service.protos import grpc_service_pb2 as messages
@@ -71,9 +71,13 @@ def encode(
     version: str,
     caller_id: str | None,
     results: Sequence[tuple[Wanted, Array]],
+    parameters: Mapping[str, Any],
 ) -> None:
     """Fills in the answer, every tensor raw."""
     message.model_name, message.model_version, message.id = model, version, caller_id or ""
+    for name, value in parameters.items():
+        field, told = _parameter(value)
+        setattr(message.parameters[name], field, told)
     for wanted, array in results:
         message.outputs.add(name=wanted.name, datatype=datatype_name(array.dtype), shape=array.shape)
         message.raw_output_contents.append(binary.write(array))
@@ -83,6 +87,14 @@ def plain(parameters: Mapping[str, messages.InferParameter]) -> dict[str, Any]:
     """Parameters as Python values; one that is not set is left out."""
     chosen = {name: value.WhichOneof("parameter_choice") for name, value in parameters.items()}
     return {name: getattr(parameters[name], choice) for name, choice in chosen.items() if choice}
+
+
+def _parameter(value: Any) -> tuple[str, Any]:
+    """The field of a parameter that holds `value`; what has none is told as JSON."""
+    for kind, field in ((bool, "bool_param"), (int, "int64_param"), (float, "double_param"), (str, "string_param")):
+        if isinstance(value, kind):
+            return field, value
+    return "string_param", json.dumps(value).decode()
 
 
 def _tensor(item: Input, raw: bytes | None, path: str) -> Array:

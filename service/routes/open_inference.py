@@ -47,8 +47,10 @@ def _decode(model: Model, request: Request) -> Call:
 
 
 def _encode(answer: Answer, call: Call) -> Response:
-    head = {"model_name": answer.model.name, "model_version": answer.model.version}
-    body, length = protocol.encode(head if call.id is None else head | {"id": call.id}, answer.outputs)
+    head: dict[str, object] = {"model_name": answer.model.name, "model_version": answer.model.version}
+    head |= {} if call.id is None else {"id": call.id}
+    head |= {"parameters": answer.parameters} if answer.parameters else {}
+    body, length = protocol.encode(head, answer.outputs)
     if length is None:
         return Response(body)
     return Response(body, media.RAW, headers=(("Inference-Header-Content-Length", str(length)),))

@@ -48,12 +48,14 @@ def _size(answer: Answer) -> int:
 
 def _encode(answer: Answer, call: Call) -> Response:
     message = messages.ModelInferResponse()
-    protobuf.encode(message, answer.model.name, answer.model.version, call.id, answer.outputs)
+    protobuf.encode(message, answer.model.name, answer.model.version, call.id, answer.outputs, answer.parameters)
     return Response(message.SerializeToString(), MEDIA_TYPE)
 
 
 def _encode_in_stream(answer: Answer, call: Call) -> Response:
     message = messages.ModelStreamInferResponse()
-    protobuf.encode(message.infer_response, answer.model.name, answer.model.version, call.id, answer.outputs)
+    protobuf.encode(
+        message.infer_response, answer.model.name, answer.model.version, call.id, answer.outputs, answer.parameters
+    )
     message.infer_response.parameters[FINAL].bool_param = True
     return Response(message.SerializeToString(), MEDIA_TYPE)

@@ -102,6 +102,21 @@ def test_refused_bodies_do_not_stay_in_memory(small_server: Any) -> None:
     assert small_server.status("VmRSS") - before < 30_000
 
 
+def test_request_with_a_timeout_of_its_own_gets_504_after_it_and_counts_as_failed(
+    serve: Any, slow_models: Path
+) -> None:
+    server = serve("--models", str(slow_models))
+    count = {"name": "count", "shape": [], "datatype": "INT64", "data": ENDLESS}
+    answer = server.post("/v2/models/slow/infer", {"inputs": [count], "parameters": {"timeout": 300_000}})
+    assert (answer.status, answer.json()["error"]) == (504, "No answer within 0.3 s.")
+    quick = {"inputs": [count | {"data": 1}], "parameters": {"timeout": 86_400_000_000}}  # longer than the server's own
+    assert server.post("/v2/models/slow/infer", quick).status == 200
+    (found,) = server.get("/v2/models/slow/stats").json()["model_stats"]
+    assert found["inference_stats"]["fail"]["count"] == 1
+    assert found["inference_stats"]["fail"]["ns"] >= 300_000_000
+    assert found["inference_stats"]["success"]["count"] == 1
+
+
 def test_request_that_takes_too_long_gets_504_while_others_are_answered(
     serve: Any, wait_until: Any, slow_models: Path
 ) -> None:

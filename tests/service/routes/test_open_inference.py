@@ -195,3 +195,65 @@ def test_member_that_is_unknown_or_contradicts_the_path_is_422(client: TestClien
 def test_model_may_be_named_in_the_body_as_in_the_path(client: TestClient, rows) -> None:
     body = {"inputs": [tensor(rows, data=rows.tolist())], "model_name": "fashion_mnist", "model_version": "1"}
     assert client.post(INFER, json=body).status_code == 200
+
+
+X = {"name": "x", "shape": [2], "datatype": "FP32", "data": [-1, 2]}
+
+
+def call(client: TestClient, model: str, inputs: list[dict[str, Any]], **parameters: Any) -> Any:
+    outputs = [{"name": "y"}]
+    body = {"inputs": inputs, "outputs": outputs, "parameters": parameters}
+    return client.post(f"/v2/models/{model}/infer", json=body)
+
+
+def test_activation_takes_its_parameters_and_tells_what_it_was_computed_with(client: TestClient) -> None:
+    answer = call(client, "leaky_relu", [X], negative_slope=0.5).json()
+    assert answer["outputs"][0]["data"] == [-0.5, 2.0]
+    assert answer["parameters"] == {"negative_slope": 0.5}
+    answer = call(client, "softplus", [X], beta=2).json()
+    assert answer["parameters"] == {"beta": 2, "threshold": 20.0}
+    assert call(client, "gelu", [X], approximate="tanh").json()["parameters"] == {"approximate": "tanh"}
+    assert "parameters" not in call(client, "relu", [X]).json()
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "path"),
+    [
+        ("leaky_relu", {"negative_slop": 0.2}, "parameters.negative_slop"),
+        ("leaky_relu", {"negative_slope": "0.2"}, "parameters.negative_slope"),
+        ("leaky_relu", {"negative_slope": [0.2]}, "parameters.negative_slope"),
+        ("relu", {"negative_slope": 0.2}, "parameters.negative_slope"),
+        ("relu", {"timeout": -1}, "parameters.timeout"),
+        ("relu", {"timeout": 0.5}, "parameters.timeout"),
+        ("relu", {"timeout": "1"}, "parameters.timeout"),
+    ],
+)
+def test_parameter_that_is_unknown_or_wrong_is_422(client: TestClient, model: str, parameters, path: str) -> None:
+    answer = call(client, model, [X], **parameters)
+    assert (answer.status_code, answer.json()["details"][0]["path"]) == (422, path)
+
+
+def test_parameter_given_twice_is_422(client: TestClient) -> None:
+    slope = {"name": "negative_slope", "shape": [1], "datatype": "FP32", "data": [0.5]}
+    answer = call(client, "leaky_relu", [X, slope], negative_slope=0.5)
+    assert (answer.status_code, answer.json()["details"][0]["path"]) == (422, "parameters.negative_slope")
+
+
+def test_parameters_of_the_protocol_are_no_parameters_of_an_activation(client: TestClient) -> None:
+    reserved = {"sequence_id": 7, "sequence_start": True, "sequence_end": False, "priority": 1, "timeout": 0}
+    answer = call(client, "leaky_relu", [X], **reserved, headers="x", triton_enable_empty_final_response=True)
+    assert answer.json()["parameters"] == {"negative_slope": 0.01}
+
+
+def test_output_asked_for_twice_is_422(client: TestClient) -> None:
+    answer = client.post("/v2/models/relu/infer", json={"inputs": [X], "outputs": [{"name": "y"}, {"name": "y"}]})
+    assert (answer.status_code, answer.json()["details"][0]["path"]) == (422, "outputs[1].name")
+
+
+def test_model_takes_its_initializers_as_parameters_and_passes_over_others(graphs, start, tmp_path) -> None:
+    graphs.offset(tmp_path / "offset.onnx")
+    client = start(models=tmp_path)
+    x = X | {"shape": [1, 2]}
+    assert call(client, "offset", [x], bias=[10, 20], my_own=3).json()["outputs"][0]["data"] == [9.0, 22.0]
+    assert call(client, "offset", [x]).json()["outputs"][0]["data"] == [-1.0, 2.0]
+    assert call(client, "offset", [x], bias="x").status_code == 422

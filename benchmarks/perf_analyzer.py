@@ -31,11 +31,10 @@ class AnalyzerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`requests` under way at once, each of `rows` rows of 784 values. A model that has no rows gets as many values."""
+    """`requests` under way at once, each of `rows` rows of 784 values for the model's one input."""
 
     model: str
     input: str
-    has_rows: bool
     transport: str
     rows: int
     requests: int
@@ -46,17 +45,18 @@ class Case:
 
     def data(self) -> str:
         """The requests' values, in the tool's own format."""
-        rows = Load("raw", 1 if self.has_rows else self.rows, 1).batches()
-        shape = [COLUMNS] if self.has_rows else [1, self.rows * COLUMNS]
-        return json.dumps({"data": [{self.input: {"content": row.ravel().tolist(), "shape": shape}} for row in rows]})
+        rows = Load("raw", 1, 1).batches()
+        return json.dumps(
+            {"data": [{self.input: {"content": row.ravel().tolist(), "shape": [COLUMNS]}} for row in rows]}
+        )
 
     def arguments(self, ports: tuple[int, int], data: Path, report: Path) -> list[str]:
         """The tool's command line against a server on loopback, by its HTTP and gRPC ports."""
         transport = TRANSPORTS[self.transport]
-        form = ["-b", str(self.rows)] if self.has_rows else ["--shape", f"{self.input}:1,{self.rows * COLUMNS}"]
         return [
-            *("-m", self.model, "-u", f"127.0.0.1:{ports['grpc' in transport]}", *transport, *form),
-            *("--input-data", str(data), "--concurrency-range", str(self.requests), "-f", str(report)),
+            *("-m", self.model, "-u", f"127.0.0.1:{ports['grpc' in transport]}", *transport),
+            *("-b", str(self.rows), "--shape", f"{self.input}:{COLUMNS}", "--input-data", str(data)),
+            *("--concurrency-range", str(self.requests), "-f", str(report)),
             *("-p", str(WINDOW_MS), "-r", str(TRIALS), "-s", str(SPREAD_PERCENT)),
         ]
 
@@ -109,7 +109,7 @@ def parse(report: str, case: Case) -> Seen:
     try:
         row = rows[0]
         return Seen(
-            float(row["Inferences/Second"]) / (case.rows if case.has_rows else 1),
+            float(row["Inferences/Second"]) / case.rows,
             int(row["p50 latency"]),
             int(row["p99 latency"]),
             int(row["Server Queue"]),

@@ -27,7 +27,7 @@ from benchmarks.processes import Server, free_port
 DOCUMENT = ROOT / "docs" / "performance.md"
 RESULTS = BUILD / "triton.json"
 COMMAND = "make bench-triton"
-MODELS = (("fashion_mnist", "input", True), ("relu", "x", False))
+MODELS = (("fashion_mnist", "input"), ("relu", "x"))
 LOADS = ((1, 1), (1, 16), (32, 4))  # rows in a request, requests at once
 CASES = tuple(Case(*model, transport, *load) for model in MODELS for transport in TRANSPORTS for load in LOADS)
 NAMED = ("fastapi", "grpcio", "httptools", "numpy", "onnxruntime", "orjson", "protobuf", "uvicorn", "uvloop")

@@ -91,10 +91,12 @@ def _counted(model: Model) -> Told:
 
 
 def has_batch(model: Model) -> bool:
-    """True where the first dimension of every input and output is free, and so counts what is sent at once."""
+    """True where the first dimension of every input and output is free, and so counts what is sent at once. An input
+    without another dimension would have no `dims`, which no configuration of Triton's may lack."""
     if model.metadata.is_activation:
         return True
-    return bool(model.inputs) and all(spec.has_rows for spec in (*model.inputs, *model.outputs))
+    has_dims = bool(model.inputs) and all(len(spec.shape or ()) > 1 for spec in model.inputs)
+    return has_dims and all(spec.has_rows for spec in (*model.inputs, *model.outputs))
 
 
 def _sizes(model: Model, spec: TensorSpec) -> list[int]:

@@ -26,7 +26,7 @@ def counts(told: dict[str, Any]) -> dict[str, int]:
         ("adder", 64, [2], [-1, 2]),
         ("cube", 64, [2, 2], [-1, 2, 2]),
         ("free", 64, [-1], [-1, -1]),
-        ("row", 64, [], [-1]),
+        ("row", 0, [-1], [-1]),  # without the batch nothing would be left
         ("total", 0, [-1, 2], [-1, 2]),  # its output has no rows
         ("fixed", 0, [2, 3], [2, 3]),
         ("scalar", 0, [], []),

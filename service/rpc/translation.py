@@ -30,6 +30,8 @@ def routes(handlers: Handlers) -> list[Route]:
         _call("ServerMetadata", handlers["GET", "/v2"]),
         _call("ModelReady", _verdict(handlers["GET", f"{MODEL}/ready"]), _of_model),
         _call("ModelMetadata", handlers["GET", MODEL], _of_model),
+        _call("ModelConfig", _configuration(handlers["GET", f"{MODEL}/config"]), _of_model),
+        _call("ModelStatistics", handlers["GET", "/v2/models/stats"], _of_a_model_or_all),
     ]
 
 
@@ -43,6 +45,10 @@ def _of_model(message: Any) -> Asked:
     return {"model": message.name} | ({"version": message.version} if message.version else {}), b""
 
 
+def _of_a_model_or_all(message: Any) -> Asked:
+    return _of_model(message) if message.name else ({}, b"")
+
+
 def _call(name: str, handler: Handler, ask: Callable[[Any], Asked] = _nothing, *, is_open: bool = False) -> Route:
     question, answer = getattr(messages, f"{name}Request"), getattr(messages, f"{name}Response")
 
@@ -53,6 +59,15 @@ def _call(name: str, handler: Handler, ask: Callable[[Any], Asked] = _nothing, *
         return Response(message.SerializeToString(), MEDIA_TYPE)
 
     return Route("POST", f"/{SERVICE}/{name}", translated, is_open=is_open)
+
+
+def _configuration(handler: Handler) -> Handler:
+    """Over HTTP it is the answer, here a field of it."""
+
+    async def configuration(request: Request) -> Response:
+        return Response(b'{"config": %b}' % (await handler(request)).body)
+
+    return configuration
 
 
 def _verdict(handler: Handler) -> Handler:

@@ -194,3 +194,37 @@ def test_refusals_come_as_the_clients_exception_with_our_sentence(client: Client
     assert "outputs[0].name" in sentence
     assert "`zork`" in client.refused(lambda: client.plain.get_model_metadata("zork"), 404, "NOT_FOUND")
     assert client.infer("twice", x).as_numpy("y").tolist() == [0, 0]
+
+
+def test_configuration_says_which_tensors_of_which_kind_there_are(client: Client) -> None:
+    found = client.json("get_model_config", "pair")
+    config = found.get("config", found)
+    assert (config["name"], config["platform"]) == ("pair", "onnxruntime_onnx")
+    assert config.get("max_batch_size", 0) == 0  # protobuf leaves out a zero
+    kinds = {end["name"]: (end["data_type"], [*map(int, end["dims"])]) for end in config["input"] + config["output"]}
+    assert kinds == {
+        "number": ("TYPE_FP32", [-1, 2]),
+        "text": ("TYPE_STRING", [-1]),
+        "same_number": ("TYPE_FP32", [-1, 2]),
+        "same_text": ("TYPE_STRING", [-1]),
+    }
+    assert "`zork`" in client.refused(lambda: client.plain.get_model_config("zork"), 404, "NOT_FOUND")
+
+
+def test_statistics_count_what_was_answered_and_what_was_refused(client: Client) -> None:
+    def counted() -> dict[str, int]:
+        (of_model,) = client.json("get_inference_statistics", "scores", "1")["model_stats"]
+        stages = {name: int(stage.get("count", 0)) for name, stage in of_model["inference_stats"].items()}
+        return stages | {"rows": int(of_model["inference_count"]), "runs": int(of_model["execution_count"])}
+
+    client.infer("scores", {"x": np.zeros((1, 3), np.float32)})
+    before = counted()
+    for _ in range(3):
+        client.infer("scores", {"x": np.zeros((5, 3), np.float32)})
+    client.refused(lambda: client.infer("scores", {"x": np.zeros((5, 4), np.float32)}), 422, "INVALID_ARGUMENT")
+    grown = {name: count - before[name] for name, count in counted().items() if count != before[name]}
+    stages = dict.fromkeys(("success", "queue", "compute_input", "compute_infer", "compute_output"), 3)
+    assert grown == {**stages, "fail": 1, "rows": 15, "runs": 3}
+    everything = client.json("get_inference_statistics")["model_stats"]
+    assert {"scores", "fashion_mnist", "relu"} <= {of_model["name"] for of_model in everything}
+    assert "`zork`" in client.refused(lambda: client.plain.get_inference_statistics("zork"), 404, "NOT_FOUND")

@@ -19,13 +19,16 @@ from starlette.requests import Request as StarletteRequest
 from starlette.types import Receive, Scope, Send
 
 from service import __version__
+from service.agreement import Agreement
 from service.asgi import Endpoint
 from service.codecs import media
+from service.control import Control
 from service.engine import Engine
 from service.errors import MethodNotAllowed, NotFound, ServiceError
 from service.exchange import Handler, Request, Response, Route
 from service.front import Front
 from service.introspection import Introspection
+from service.ledger import Ledger
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.repository import Repository
@@ -41,10 +44,12 @@ from service.routes import (
     platforms,
     predict,
 )
+from service.routes import repository as repository_control
 from service.rpc.server import RpcServer
 from service.scheduler import Scheduler
 from service.session import Runtime
 from service.settings import Settings
+from service.vetting import Vetting
 from service.workers import Workers
 
 DESCRIPTION = (
@@ -95,12 +100,20 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     workers = Workers(shared)
     runtime = Runtime(settings.providers, settings.threads_for_one_run)
     repository = Repository(
-        settings.models, runtime, settings.default_model, with_networks=not settings.no_shipped_models
+        settings.models,
+        runtime,
+        settings.default_model,
+        with_networks=not settings.no_shipped_models,
+        is_default_demanded="default_model" in settings.model_fields_set,
+        is_empty=True,
     )
     scheduler = Scheduler(settings.max_batch_size, settings.max_queue_rows)
     lifecycle = Lifecycle(settings.drain_timeout_s)
     metrics = Metrics()
-    metrics.describe([model for entry in repository.entries() for model in entry.loaded])
+    metrics.describe(repository.entries)
+    metrics.watch(repository.activations())
+    control = _control(settings, shared, runtime, repository, workers, scheduler, metrics)
+    control.open()
     front = Front(settings, metrics, lifecycle)
     engine = Engine(scheduler)
     introspection = Introspection(repository, workers, settings)
@@ -113,7 +126,9 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(_repeat(observe))
         await workers.start()
+        await control.start()
         yield
+        await control.close()
         await workers.close()
         watching.cancel()
         scheduler.close()
@@ -131,6 +146,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     )
     predictor, ready = predict.Predict(repository, engine), health.Ready(repository, lifecycle)
     open_inference_routes = open_inference.routes(repository, engine, introspection)
+    repository_routes = repository_control.routes(control)
     health_routes = health.routes(ready, metrics, observe)
     routes = [
         *predict.routes(predictor),
@@ -139,6 +155,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *curve.routes(repository, engine),
         *models.routes(repository),
         *open_inference_routes,
+        *repository_routes,
         *kserve_v1.routes(repository, predict.Predict(repository, engine, unnamed=media.JSON)),
         *platforms.sagemaker(predictor, ready),
         *health_routes,
@@ -149,6 +166,23 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     app.add_exception_handler(HTTPException, _Unmatched(front, settings))
     rpc = RpcServer(front, repository, engine, [*open_inference_routes, *health_routes], settings.max_body_bytes)
     return Parts(app, repository, lifecycle, scheduler, rpc)
+
+
+def _control(
+    settings: Settings,
+    shared: Path | None,
+    runtime: Runtime,
+    repository: Repository,
+    workers: Workers,
+    scheduler: Scheduler,
+    metrics: Metrics,
+) -> Control:
+    """Where the files may change while they are served, workers that start later need copies of them."""
+    changes = settings.model_control != "none"
+    vetting = Vetting(runtime, is_copying=changes, shares_threads=settings.intra_op_threads is None)
+    copies = shared / "models" if shared is not None and changes else None
+    agreement = Agreement(repository, vetting, Ledger(shared), workers, scheduler, metrics, copies)
+    return Control(settings, repository, agreement, metrics)
 
 
 async def _repeat(observe: Callable[[], None]) -> None:

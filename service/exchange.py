@@ -111,4 +111,5 @@ class Route:
     path: str
     handler: Handler
     documentation: Mapping[str, Any] = field(default_factory=dict)
+    is_admin: bool = False  # changes what is served: needs the admin token, where one is set, and may take long
     is_open: bool = False  # needs no token, and is no sign of a caller while draining: probes and pages

@@ -23,6 +23,7 @@ from service.settings import Settings
 log = logging.getLogger("actserve.request")
 
 MAX_ID_LENGTH = 128
+_WRONG_ADMIN = "Loading and unloading need the admin token (`--admin-token`), and that is another one."
 QUICK_BYTES = 1 << 20  # inflated in a few milliseconds; compressing takes ten times as long
 
 ReadBody = Callable[[], Awaitable[bytes]]
@@ -64,8 +65,9 @@ class Front:
 
     async def _handle(self, route: Route, request: Request, read_body: ReadBody) -> Response:
         if not route.is_open:
-            self._authorise(request.headers)
-        request.shorten(self._settings.request_timeout_s)
+            self._authorise(route, request.headers)
+        if not route.is_admin:
+            request.shorten(self._settings.request_timeout_s)
         try:
             async with asyncio.timeout(request.timeout_s) as request.deadline:
                 encoded = compression.encodings(request.headers)
@@ -92,15 +94,19 @@ class Front:
                 raise
         return await asyncio.to_thread(compression.decompress, body, encoded, limit)
 
-    def _authorise(self, headers: Mapping[str, str]) -> None:
-        """Compares the bearer token, where one is set, in constant time."""
-        if self._settings.api_token is None:
+    def _authorise(self, route: Route, headers: Mapping[str, str]) -> None:
+        """Compares the bearer token, where one is set, in constant time. The admin token opens what the other opens;
+        where only the other is set, it opens everything."""
+        api, admin = self._settings.api_token, self._settings.admin_token
+        allowed = [admin] if route.is_admin and admin else [api, admin] if api else []
+        if not allowed:
             return
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized("A bearer token is needed.", headers=(("WWW-Authenticate", "Bearer"),))
-        if not hmac.compare_digest(token.strip().encode(), self._settings.api_token.get_secret_value().encode()):
-            raise Forbidden("That token is not the one set here.")
+        given = token.strip().encode()
+        if not any(hmac.compare_digest(given, one.get_secret_value().encode()) for one in allowed if one):
+            raise Forbidden(_WRONG_ADMIN if allowed == [admin] else "That token is not the one set here.")
 
     def _refusal(self, request: Request, error: ServiceError) -> Response:
         self._metrics.errors.labels(error.reason).inc()

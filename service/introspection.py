@@ -15,7 +15,15 @@ from service.statistics import added
 from service.tensors import TensorSpec
 from service.workers import Workers
 
-EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "parameters", "statistics"]
+EXTENSIONS = [
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "parameters",
+    "statistics",
+]
 STATISTICS = "statistics"
 WORKERS_ANSWER_S = 5.0
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from service.exchange import STAGES, Timings
 from service.model import Model
+from service.repository import Entry
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
@@ -63,19 +67,22 @@ class Metrics:
         self.ready = Gauge(
             "actserve_ready", "1 when requests should be sent here.", multiprocess_mode="livemin", registry=registry
         )
-        self.model_info = Gauge(
-            "actserve_model_info",
-            "1 for each model loaded; the provider is the one really in use.",
-            ("model", "version", "provider", "task"),
-            multiprocess_mode="livemax",
+        self.load_failures = Counter(
+            "actserve_model_load_failures_total",
+            "Candidates that were refused; what was served before goes on.",
+            ("model",),
             registry=registry,
         )
+        self._served: Served | None = None
 
-    def describe(self, models: list[Model]) -> None:
-        """Writes the model info of everything loaded, and watches its runs."""
+    def describe(self, entries: Callable[[], Iterable[Entry]]) -> None:
+        """From now on shows the models that `entries` gives when somebody looks."""
+        self._served = Served(entries)
+
+    def watch(self, models: Iterable[Model]) -> None:
+        """Counts the runs of models that are served from now on."""
         for model in models:
             model.tally.watch(partial(self._ran, model.name, model.version))
-            self.model_info.labels(model.name, model.version, model.session.provider, model.metadata.task or "").set(1)
 
     def _ran(self, name: str, version: str, rows: int) -> None:
         self.run_rows.labels(name, version).observe(rows)
@@ -86,9 +93,39 @@ class Metrics:
             self._stages[stage].observe(seconds)
 
     def expose(self) -> bytes:
-        """The text format, over all workers."""
-        if SHARED_FOLDER not in os.environ:
-            return generate_latest(self._registry)
-        everything = CollectorRegistry()
-        MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
-        return generate_latest(everything)
+        """The text format, over all workers; of the models, which are the same in all, this worker tells."""
+        everything = self._registry
+        if SHARED_FOLDER in os.environ:
+            everything = CollectorRegistry()
+            MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
+        served = CollectorRegistry()
+        if self._served is not None:
+            served.register(self._served)
+        return generate_latest(everything) + generate_latest(served)
+
+
+class Served(Collector):
+    """What is served now. No gauges of the library's: with several workers those stay when a model has gone."""
+
+    def __init__(self, entries: Callable[[], Iterable[Entry]]) -> None:
+        self._entries = entries
+
+    def collect(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily(
+            "actserve_model_info",
+            "1 for each model loaded; the provider is the one really in use.",
+            labels=("model", "version", "provider", "task"),
+        )
+        broken = GaugeMetricFamily(
+            "actserve_model_broken",
+            "1 for each version whose file is refused, whether or not an older one is served in its place.",
+            labels=("model", "version", "served"),
+        )
+        for entry in self._entries():
+            for model in entry.loaded:
+                info.add_metric((model.name, model.version, model.session.provider, model.metadata.task or ""), 1)
+            for number, found in entry.versions.items():
+                if found.error is not None:
+                    broken.add_metric((entry.name, number, str(found.model is not None).lower()), 1)
+        yield info
+        yield broken

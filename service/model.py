@@ -21,12 +21,12 @@ VARIANTS = {"FP16": "model.fp16.onnx", "BF16": "model.bf16.onnx", "FP64": "model
 class Model:
     """`session` is the graph of `model.onnx`. Raises ModelError when the file cannot be served."""
 
-    def __init__(self, name: str, version: str, path: Path, runtime: Runtime) -> None:
+    def __init__(self, name: str, version: str, path: Path, runtime: Runtime, toml: Path | None = None) -> None:
         self.name = name
         self.version = version
         self.tally = Tally()
         self.session = Session(path, runtime)
-        self.metadata = metadata.read(self.session.metadata | _toml(path, name))
+        self.metadata = metadata.read(self.session.metadata | properties(toml or _toml_beside(path)))
         self._path = path
         self._runtime = runtime
         self._variants = {self.session.inputs[0].datatype.name: self.session} if self.session.inputs else {}
@@ -89,11 +89,18 @@ def _zeros(spec: TensorSpec) -> Array:
     return np.full(shape, "", np.object_) if spec.datatype.name == "BYTES" else np.zeros(shape, spec.datatype.dtype)
 
 
-def _toml(path: Path, name: str) -> dict[str, Any]:
+def properties(toml: Path) -> dict[str, Any]:
+    """What a `model.toml` says, nothing where there is none. Raises ModelError where it cannot be read."""
+    try:
+        return tomllib.loads(toml.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"`{toml.name}` cannot be read: {said}.") from error
+
+
+def _toml_beside(path: Path) -> Path:
     """`<name>/model.toml`, or `<name>.toml` beside a plain `<name>.onnx`."""
     folder = path.parent.parent if path.parent.name.isdecimal() else path.parent
-    file = folder / "model.toml" if path.name == "model.onnx" else path.with_suffix(".toml")
-    try:
-        return tomllib.loads(file.read_text()) if file.is_file() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"`{file.name}` of `{name}` cannot be read: {error}.") from error
+    return folder / "model.toml" if path.name == "model.onnx" else path.with_suffix(".toml")

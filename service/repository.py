@@ -1,80 +1,111 @@
-"""The models being served, by name and version: the shipped ones and those in the user's folder."""
+"""The models being served, by name and version: the shipped ones and those in the user's folder.
+
+What is looked up is an immutable snapshot, and another takes its place in one step: a request sees one or the other.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.errors import ModelError, NotCarried, NotFound, NotReady
+from service.folder import NAME, SHIPPED, Candidate, Candidates, Folders, shipped
 from service.model import Model
-from service.session import NotCarriedModel, ProviderError, Runtime
+from service.session import NotCarriedModel, Runtime
+from service.vetting import Version, Vetting
+
+__all__ = ["NAME", "SHIPPED", "Entry", "Repository", "Version", "refuse"]
 
 log = logging.getLogger("actserve.repository")
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
-SHIPPED = Path(__file__).parent.parent / "models" / "repository"
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """Every version found under one name: loaded, or the reason why not."""
+    """Every version known under one name; none where a name that was asked for is not in the folder."""
 
     name: str
-    versions: dict[str, Model | ModelError] = field(default_factory=dict)
+    versions: Mapping[str, Version] = field(default_factory=dict)
 
     @property
     def loaded(self) -> list[Model]:
         """The versions that answer, the newest first."""
-        return [model for _, model in sorted(self.versions.items(), key=_newest_first) if isinstance(model, Model)]
+        versions = sorted(self.versions.values(), key=lambda version: -int(version.number))
+        return [version.model for version in versions if version.model is not None]
 
     @property
     def failures(self) -> dict[str, ModelError]:
-        return {version: found for version, found in self.versions.items() if isinstance(found, ModelError)}
+        """Why versions do not answer."""
+        return {number: found.error for number, found in self.versions.items() if found.error and not found.model}
+
+    @property
+    def refused(self) -> dict[str, ModelError]:
+        """Why the newer file of a version that answers was not taken."""
+        return {number: found.error for number, found in self.versions.items() if found.error and found.model}
 
 
 class Repository:
-    """Loads the shipped activations and, unless told otherwise, networks; then the user's folder, where a name takes
-    the place of a shipped network's.
+    """Loads the shipped activations and, unless told otherwise, what its folders have.
 
     A file that cannot be served never stops the others: it stays in its entry with the reason."""
 
     def __init__(
-        self, folder: Path | None, runtime: Runtime, default_model: str = "", *, with_networks: bool = True
+        self,
+        folder: Path | None,
+        runtime: Runtime,
+        default_model: str = "",
+        *,
+        with_networks: bool = True,
+        is_default_demanded: bool = False,
+        is_empty: bool = False,
     ) -> None:
-        self.default_model = default_model
-        self._entries: dict[str, Entry] = {}
-        self.refused: list[str] = []  # files that have no entry, since their names cannot be served: why
-        # Their runs are too short to gain from a second thread, and each session would have its own.
-        self._load_folder(SHIPPED, replace(runtime, intra_op_threads=1))
-        if not with_networks:
-            self._entries = {model.name: self._entries[model.name] for model in self.activations()}
-        if folder is not None:
-            self._load_folder(folder, runtime)
-        networks = self.networks()
-        if default_model not in self._entries and len(networks) == 1:
-            self.default_model = networks[0].name  # the only one there is
+        self._default_model = default_model
+        self._is_default_demanded = is_default_demanded
+        vetting = Vetting(runtime)
+        everything = vetted(shipped(), vetting)
+        self._entries = {name: entry for name, entry in everything.items() if _is_activation(entry)}
+        self._fixed = frozenset(self._entries)
         self._aliases = {
             alias: model.name for model in self.activations() for alias in model.metadata.catalogue.get("aliases", ())
         }
+        self.folders = Folders(folder, self._fixed, with_networks=with_networks)
+        self.refused: list[str] = []  # files that have no entry, since their names cannot be served: why
+        self.demanded: Collection[str] | None = None  # the names without which it is not ready, where they were named
+        # Shipped networks, loaded to tell them from activations; not loaded again by who wants them.
+        self.spare = {
+            version.candidate: version for entry in everything.values() for version in entry.versions.values()
+        }
+        if not is_empty:
+            look = self.folders.look()
+            self.tell_refused(look.refused)
+            self.swap(vetted(look.candidates, vetting, self.spare))
+            self.spare.clear()
+
+    @property
+    def default_model(self) -> str:
+        """The name that stands for none: the setting's, or unless that was demanded the only network's."""
+        if self._default_model in self._entries or self._is_default_demanded:
+            return self._default_model
+        networks = self.networks()
+        return networks[0].name if len(networks) == 1 else self._default_model
 
     def model(self, name: str = "", version: str | None = None) -> Model:
         """The model to run; without a name the default one, without a version the highest.
 
         Raises NotFound, NotReady (there, but broken) or NotCarried."""
-        entry = self._entries.get(name or self.default_model) or self._entries.get(self._aliases.get(name, ""))
-        if entry is None:
-            raise NotFound(f"There is no model `{name or self.default_model}`; `GET /models` lists those there are.")
+        name = name or self.default_model
+        entry = self._entries.get(name) or self._entries.get(self._aliases.get(name, ""))
+        if entry is None or not entry.versions:
+            raise NotFound(f"There is no model `{name}`; `GET /models` lists those there are.")
         if version is None:
-            return entry.loaded[0] if entry.loaded else _refuse(entry.name, next(iter(entry.failures.values())))
+            return entry.loaded[0] if entry.loaded else refuse(entry.name, next(iter(entry.failures.values())))
         found = entry.versions.get(version)
         if found is None:
             raise NotFound(
                 f"Model `{entry.name}` has no version `{version}`; it has {', '.join(sorted(entry.versions))}."
             )
-        return found if isinstance(found, Model) else _refuse(entry.name, found)
+        return found.model or refuse(entry.name, entry.failures[version])
 
     def activation(self, name: str) -> Model:
         """An activation by its name or one of its aliases."""
@@ -98,81 +129,71 @@ class Repository:
         """Everything found, by name."""
         return [entry for _, entry in sorted(self._entries.items())]
 
+    def entry(self, name: str) -> Entry:
+        """What is known under a name, an entry without versions where that is nothing."""
+        return self._entries.get(name, Entry(name))
+
+    def names(self) -> set[str]:
+        """All but the activations' names."""
+        return self._entries.keys() - self._fixed
+
+    def swap(self, entries: Mapping[str, Entry | None]) -> list[Model]:
+        """Puts entries in the place of those of their names, None for none; gives the models that are gone by that."""
+        before = self._entries
+        after = {**before, **entries}
+        self._entries = {name: entry for name, entry in after.items() if entry is not None}
+        kept = {id(model) for entry in entries.values() if entry for model in entry.loaded}
+        known = (before[name] for name in entries if name in before)
+        return [model for entry in known for model in entry.loaded if id(model) not in kept]
+
+    def tell_refused(self, reasons: list[str]) -> None:
+        """Takes note of files whose names cannot be served, and logs those that are news."""
+        for reason in reasons:
+            if reason not in self.refused:
+                log.error(reason)
+        self.refused = reasons
+
     def problems(self) -> list[str]:
         """Why the service is not ready, one sentence each; empty when it is."""
-        if not self.networks():
-            return ["No model is loaded.", *self._broken()]
-        return self._broken()
+        missing = [] if self.networks() else ["No model is loaded."]
+        if self._is_default_demanded and not self.entry(self._default_model).loaded:
+            missing.append(f"Model `{self._default_model}` (`--default-model`) is not loaded.")
+        return [*missing, *self.refused, *self._broken()]
 
     def _broken(self) -> list[str]:
-        return self.refused + [
+        entries = [entry for entry in self.entries() if self.demanded is None or entry.name in self.demanded]
+        absent = [
+            f"Model `{entry.name}` (`--load-model`) is not in the folder." for entry in entries if not entry.versions
+        ]
+        return absent + [
             f"Model `{entry.name}` version {version}: {error}"
-            for entry in self.entries()
+            for entry in entries
             for version, error in entry.failures.items()
+            if entry.versions[version].is_required
         ]
 
     def _newest(self) -> Iterator[Model]:
         return (entry.loaded[0] for entry in self.entries() if entry.loaded)
 
-    def _load_folder(self, folder: Path, runtime: Runtime) -> None:
-        if not folder.is_dir():
-            raise ModelError(f"`--models`: there is no folder `{folder}`.")
-        found: dict[str, Entry] = {}
-        for name, version, path in _listed(folder):
-            if self._is_activation(name):
-                self._leave_out(f"Model `{name}`: that is the name of an activation, and those are reserved.")
-                continue
-            if not NAME.fullmatch(name):
-                self._leave_out(f"Model `{name[:128]}`: a name has 1 to 128 letters, digits, `.`, `_` and `-`.")
-                continue
-            found.setdefault(name, Entry(name)).versions[version] = self._load(name, version, path, runtime)
-        self._entries |= found
 
-    def _leave_out(self, reason: str) -> None:
-        self.refused.append(reason)
-        log.error(reason)
-
-    def _load(self, name: str, version: str, path: Path, runtime: Runtime) -> Model | ModelError:
-        try:
-            return Model(name, version, path, runtime)
-        except ProviderError:  # no fault of the model's: none could be served as demanded
-            raise
-        except ModelError as error:
-            log.error("model %s version %s is not served: %s", name, version, error)
-            return error
-
-    def _is_activation(self, name: str) -> bool:
-        entry = self._entries.get(name)
-        return bool(entry and entry.loaded and entry.loaded[0].metadata.is_activation)
+def vetted(
+    candidates: Candidates, vetting: Vetting, ready: Mapping[Candidate | None, Version] = {}
+) -> dict[str, Entry]:
+    """Every candidate as a version that answers or says why not; what is `ready` is taken as it is."""
+    found: dict[str, Entry] = {}
+    among = sum(len(versions) for versions in candidates.values())
+    for name, versions in candidates.items():
+        made = {number: ready.get(one) or vetting.vet(one, among) for number, one in versions.items()}
+        found[name] = Entry(name, made)
+    return found
 
 
-def _listed(folder: Path) -> list[tuple[str, str, Path]]:
-    try:
-        return list(_files(folder))
-    except OSError as error:
-        raise ModelError(f"`--models`: the folder `{folder}` cannot be read ({error.strerror}).") from error
-
-
-def _files(folder: Path) -> Iterator[tuple[str, str, Path]]:
-    """(name, version, path) of each model: `<name>/<version>/model.onnx`, or `<name>/model.onnx` and `<name>.onnx`,
-    which are version 1. Hidden files are passed over: Kubernetes mounts bring `..data`."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_file() and path.suffix == ".onnx":
-            yield path.stem, "1", path
-        elif path.is_dir():
-            if (path / "model.onnx").is_file():
-                yield path.name, "1", path / "model.onnx"
-            numbered = (file for file in path.glob("*/model.onnx") if file.parent.name.isdecimal())
-            yield from ((path.name, file.parent.name, file) for file in sorted(numbered))
-
-
-def _newest_first(item: tuple[str, object]) -> int:
-    return -int(item[0])
-
-
-def _refuse(name: str, error: ModelError) -> Model:
+def refuse(name: str, error: ModelError) -> Model:
+    """Raises what a request to a model gets that is not loaded for this reason."""
     if isinstance(error, NotCarriedModel):
         raise NotCarried(f"Model `{name}` cannot be served: {error}") from error
     raise NotReady(f"Model `{name}` is not loaded: {error}", headers=(("Retry-After", "5"),)) from error
+
+
+def _is_activation(entry: Entry) -> bool:
+    return bool(entry.loaded and entry.loaded[0].metadata.is_activation)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from time import perf_counter
 from typing import NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 
@@ -70,6 +71,7 @@ class Scheduler:
     def __init__(self, max_batch_size: int, max_queue_rows: int) -> None:
         self._limits = (max_batch_size, max_queue_rows)
         self._lanes: dict[Session, Lane] = {}
+        self._retired: WeakSet[Session] = WeakSet()
         self._threads = ThreadPoolExecutor(MAX_THREADS, "actserve-run")
 
     async def run(
@@ -101,6 +103,16 @@ class Scheduler:
     def queued_rows(self) -> int:
         """Rows waiting for a run, over all models."""
         return sum(lane.queued_rows for lane in self._lanes.values())
+
+    def retire(self, session: Session) -> None:
+        """Has the lane of a session go when `sweep` finds it idle."""
+        self._retired.add(session)
+
+    def sweep(self) -> None:
+        """Lets go of the retired sessions whose lanes have nothing to do."""
+        for session in list(self._retired):
+            if session in self._lanes and self._lanes[session].is_idle:
+                del self._lanes[session]
 
     def close(self) -> None:
         """Ends the runs that nobody waits for any more, so that the process need not wait for them either."""
@@ -134,6 +146,10 @@ class Lane:
         self._running = 0
         self._turn_is_due = False
         self._cost = Cost()
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self._queue or self._running)
 
     def submit(self, job: Job) -> asyncio.Future[Result]:
         """Takes a job or refuses it at once. A job larger than the whole queue is taken when the queue is empty."""

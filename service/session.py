@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import threading
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,18 @@ class Session:
             if OURS.search(str(error)):
                 raise Internal from error
             raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
+
+    def warm_up(self, feeds: Mapping[str, Array], fetches: Sequence[str], limit_s: float) -> None:
+        """One run before anybody else has the session, ended after `limit_s`. Raises what `run` raises."""
+        timer = threading.Timer(limit_s, self.abort)
+        timer.daemon = True
+        timer.start()
+        try:
+            self.run(feeds, fetches)
+        finally:
+            timer.cancel()
+            timer.join()
+            self._options = ort.RunOptions()
 
     def abort(self) -> None:
         """Ends the runs under way, at their next node, and all later ones."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from service import cores
 from service.errors import SettingsError
@@ -36,6 +36,17 @@ class Settings(BaseModel):
         "fashion_mnist",
         description="The model that answers `POST /predict` without a name; where there is only one, that one.",
     )
+    model_control: Literal["none", "poll", "explicit"] = Field(
+        "none",
+        description="What changes the models being served: nothing, the folder (`poll`), or load and unload calls"
+        " (`explicit`).",
+    )
+    load_model: tuple[str, ...] | None = Field(
+        None,
+        description="With `explicit`: a model to load at the start, or several with commas between them; `*` is all of"
+        " them. May be given more than once.",
+    )
+    poll_interval_s: Seconds = Field(1, description="With `poll`: seconds between two looks at the folder.")
     providers: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run: `auto` takes CUDA where it works, `cuda` refuses to start without it."
     )
@@ -54,6 +65,10 @@ class Settings(BaseModel):
         None, description="Bearer token that every request must carry, but for probes, metrics and pages."
     )
     api_token_file: Path | None = Field(None, description="File that holds the API token.")
+    admin_token: Annotated[SecretStr, Field(min_length=1)] | None = Field(
+        None, description="Bearer token that loading and unloading need; it opens everything else too."
+    )
+    admin_token_file: Path | None = Field(None, description="File that holds the admin token.")
     log_format: Literal["text", "json"] = Field("text", description="One line for each event, as text or JSON.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug` logs every answered request; `info` those that were refused."
@@ -65,6 +80,12 @@ class Settings(BaseModel):
         None, pattern=ROUTE, description="One more path for `GET /health/ready` (Vertex AI says `AIP_HEALTH_ROUTE`)."
     )
     cors_origin: str | None = Field(None, description="Origin whose pages may call this service from a browser.")
+
+    @field_validator("load_model", mode="before")
+    @classmethod
+    def _split(cls, given: Any) -> Any:
+        texts = (given,) if isinstance(given, str) else given or ()
+        return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
 
     @property
     def worker_count(self) -> int:
@@ -86,9 +107,8 @@ def read(values: dict[str, Any]) -> Settings:
         said = [other["msg"] for other in error.errors() if other["loc"][0] == name]  # one for each type it may have
         wanted = " or ".join([said[0], *(text.removeprefix("Input should be ") for text in said[1:])])
         raise SettingsError(f"{flag(name)} ({variable(name)}): {wanted}, got {wrong['input']!r}.") from error
-    if settings.api_token is not None and settings.api_token_file is not None:
-        raise SettingsError("--api-token and --api-token-file: expected one of them, got both.")
-    return settings if settings.api_token_file is None else _with_token(settings, settings.api_token_file)
+    _check_together(settings)
+    return _with_token(_with_token(settings, "api_token"), "admin_token")
 
 
 def flag(name: str) -> str:
@@ -99,11 +119,24 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _with_token(settings: Settings, file: Path) -> Settings:
+def _check_together(settings: Settings) -> None:
+    if settings.load_model and settings.model_control != "explicit":
+        raise SettingsError(f"--load-model: needs --model-control explicit, got {settings.model_control}.")
+    if settings.load_model and len(settings.load_model) > 1 and "*" in settings.load_model:
+        raise SettingsError("--load-model: expected `*` alone or names, got both.")
+
+
+def _with_token(settings: Settings, name: str) -> Settings:
+    """The token out of its file, where it is in one."""
+    file: Path | None = getattr(settings, f"{name}_file")
+    if file is None:
+        return settings
+    if getattr(settings, name) is not None:
+        raise SettingsError(f"{flag(name)} and {flag(name)}-file: expected one of them, got both.")
     try:
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--api-token-file: `{file}` cannot be read.") from error
+        raise SettingsError(f"{flag(name)}-file: `{file}` cannot be read.") from error
     if not token:
-        raise SettingsError(f"--api-token-file: `{file}` is empty.")
-    return settings.model_copy(update={"api_token": SecretStr(token)})
+        raise SettingsError(f"{flag(name)}-file: `{file}` is empty.")
+    return settings.model_copy(update={name: SecretStr(token)})

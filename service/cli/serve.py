@@ -21,6 +21,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     """One option for each field of `Settings`, whose type checks what click hands on as text."""
     for name, field in reversed(Settings.model_fields.items()):
         is_flag = field.annotation is bool
+        is_repeatable = field.annotation == tuple[str, ...] | None
         default = "" if field.default is None or is_flag else f" [default: {field.default}]"
         command = click.option(
             flag(name),
@@ -29,6 +30,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
             show_envvar=True,
             default=None,
             is_flag=is_flag,
+            multiple=is_repeatable,
             metavar=None if is_flag else "VALUE",
             type=bool if is_flag else str,
             help=f"{field.description}{default}",

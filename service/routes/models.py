@@ -39,12 +39,20 @@ def summary(entry: Entry) -> dict[str, Any]:
     """One line of the list: versions that answer, and why the others do not."""
     loaded = entry.loaded
     broken = {version: str(error) for version, error in entry.failures.items()}
+    refused = {version: str(error) for version, error in entry.refused.items()}
     return {
         "name": entry.name,
         "versions": [model.version for model in loaded],
-        "state": "broken" if not loaded else "partly broken" if broken else "ready",
+        "state": "missing"
+        if not entry.versions
+        else "broken"
+        if not loaded
+        else "partly broken"
+        if broken
+        else "ready",
         **({"task": loaded[0].metadata.task, "provider": loaded[0].session.provider} if loaded else {}),
         **({"reasons": broken} if broken else {}),
+        **({"refused": refused} if refused else {}),  # newer files, in whose place the older ones are served
     }
 
 

@@ -54,6 +54,8 @@ def test_server_metadata_is_answered_with_and_without_a_slash(client: TestClient
             "binary_tensor_data",
             "classification",
             "model_configuration",
+            "model_repository",
+            "model_repository(unload_dependents)",
             "parameters",
             "statistics",
         }

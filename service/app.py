@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response as StarletteResponse
 from starlette.types import Receive, Scope, Send
 
 from service import __version__
@@ -47,6 +48,7 @@ from service.routes import (
 from service.routes import repository as repository_control
 from service.rpc.server import RpcServer
 from service.scheduler import Scheduler
+from service.schemas import ERROR
 from service.session import Runtime
 from service.settings import Settings
 from service.vetting import Vetting
@@ -60,23 +62,6 @@ DESCRIPTION = (
 # FastAPI's own instrumentation looks at every request and can send to a collector; ours is in the front.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 OBSERVE_S = 1.0
-ERROR = {
-    "description": "An error, which always has this shape.",
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "error": {"type": "string"},
-                    "details": {
-                        "type": "array",
-                        "items": {"type": "object", "additionalProperties": {"type": "string"}},
-                    },
-                },
-            }
-        }
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +183,7 @@ class HandlerRoute(APIRoute):
     def __init__(self, route: Route, endpoint: Endpoint) -> None:
         documentation: dict[str, Any] = dict(route.documentation)
         parameters = _path_parameters(route.path) + documentation.pop("parameters", [])
+        responses = documentation.pop("responses", {}) | {"default": ERROR}
         super().__init__(
             route.path,
             lambda: None,
@@ -207,7 +193,8 @@ class HandlerRoute(APIRoute):
             description=_description(route.handler),
             tags=documentation.pop("tags", None),
             include_in_schema=documentation.pop("is_documented", True),
-            openapi_extra=documentation | {"parameters": parameters, "responses": {"default": ERROR}},
+            response_class=StarletteResponse,  # names no content, so that the documentation alone does
+            openapi_extra=documentation | {"parameters": parameters, "responses": responses},
         )
         self.app = endpoint
 

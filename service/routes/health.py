@@ -9,6 +9,7 @@ from service.exchange import Handler, Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import CONTENT_TYPE, Metrics
 from service.repository import Repository
+from service.schemas import described
 
 
 async def live(request: Request) -> Response:
@@ -43,15 +44,25 @@ def _metrics(metrics: Metrics, observe: Callable[[], None]) -> Handler:
     return expose
 
 
+def readiness(summary: str, tag: str) -> dict[str, object]:
+    """What `/docs` says about a path that tells readiness."""
+    schema = {"type": "object", "required": ["ready"], "properties": {"ready": {"const": True}}}
+    return {"summary": summary, "tags": [tag], "responses": described(schema, "Requests should be sent here.")}
+
+
 def routes(ready: Ready, metrics: Metrics, observe: Callable[[], None]) -> list[Route]:
     """The probes, and the metrics, for which `observe` sets what is not counted as it happens."""
     probes = {"tags": ["operations"]}
     return [
         Route("GET", "/health/live", live, probes | {"summary": "Liveness"}, is_open=True),
-        Route("GET", "/health/ready", ready, probes | {"summary": "Readiness"}, is_open=True),
+        Route("GET", "/health/ready", ready, readiness("Readiness", "operations"), is_open=True),
         Route("GET", "/v2/health/live", live, probes | {"summary": "Liveness (Open Inference Protocol)"}, is_open=True),
         Route(
-            "GET", "/v2/health/ready", ready, probes | {"summary": "Readiness (Open Inference Protocol)"}, is_open=True
+            "GET",
+            "/v2/health/ready",
+            ready,
+            readiness("Readiness (Open Inference Protocol)", "operations"),
+            is_open=True,
         ),
         Route(
             "GET",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from service.exchange import Handler, Request, Response, Route, answer_json
 from service.repository import Repository
 from service.routes.predict import Predict, documentation
+from service.schemas import Schema, described
 
 TAGS = ["kserve v1"]
 
@@ -31,7 +32,23 @@ def routes(repository: Repository, predict: Predict) -> list[Route]:
     """The three verbs; there is no explainer here."""
     predicting = documentation("a model by its name (KServe v1, TensorFlow Serving)") | {"tags": TAGS}
     return [
-        Route("GET", "/v1/models", _list(repository), {"summary": "The models there are", "tags": TAGS}),
-        Route("GET", "/v1/models/{model}", _ready(repository), {"summary": "Model readiness", "tags": TAGS}),
+        Route("GET", "/v1/models", _list(repository), _documentation("The models there are", _MODELS)),
+        Route("GET", "/v1/models/{model}", _ready(repository), _documentation("Model readiness", _READY)),
         Route("POST", "/v1/models/{model}:predict", predict, predicting),
     ]
+
+
+def _documentation(summary: str, answer: Schema) -> dict[str, object]:
+    return {"summary": summary, "tags": TAGS, "responses": described(answer)}
+
+
+_MODELS: Schema = {
+    "type": "object",
+    "required": ["models"],
+    "properties": {"models": {"type": "array", "items": {"type": "string"}}},
+}
+_READY: Schema = {
+    "type": "object",
+    "required": ["name", "ready"],
+    "properties": {"name": {"type": "string"}, "ready": {"const": True}},
+}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from service.codecs import media
+from service.codecs import json, media
 from service.errors import NotFound
-from service.exchange import Handler, Request, Response, Route, answer_json
+from service.exchange import Handler, Request, Response, Route
 from service.model import Model
+from service.openapi import TAGS, identity, paths
 from service.repository import Repository
+from service.schemas import COMPONENTS
 
 ASSETS = Path(__file__).parent.parent / "assets"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".html": "text/html; charset=utf-8", ".svg": media.SVG}
@@ -56,12 +59,29 @@ async def asset(request: Request) -> Response:
     return Response(file.read_bytes(), TYPES[file.suffix], headers=(*HEADERS, ("Cache-Control", "max-age=3600")))
 
 
-def _schema(openapi: Callable[[], dict[str, Any]]) -> Handler:
-    async def schema(request: Request) -> Response:
-        """The OpenAPI document."""
-        return answer_json(openapi())
+class Schema:
+    """The OpenAPI document of what is served at the moment, written anew when that has changed."""
 
-    return schema
+    def __init__(self, repository: Repository, openapi: Callable[[], dict[str, Any]]) -> None:
+        self._repository = repository
+        self._openapi = openapi
+        self._of: list[tuple[object, ...]] = []
+        self._text = b""
+
+    async def __call__(self, request: Request) -> Response:
+        """The OpenAPI document."""
+        networks, activations = self._repository.networks(), self._repository.activations()
+        of = [identity(model) for model in (*networks, *activations)]
+        if of != self._of:
+            text = await asyncio.to_thread(self._write, networks, activations)
+            self._of, self._text = of, text
+        return Response(self._text)
+
+    def _write(self, networks: Sequence[Model], activations: Sequence[Model]) -> bytes:
+        document = dict(self._openapi())
+        # The typed paths come last: a reader meets the verbs first.
+        document["paths"] = document["paths"] | paths(networks, activations)
+        return json.dumps(document | {"components": COMPONENTS, "tags": TAGS})
 
 
 def routes(repository: Repository, openapi: Callable[[], dict[str, Any]]) -> list[Route]:
@@ -69,6 +89,6 @@ def routes(repository: Repository, openapi: Callable[[], dict[str, Any]]) -> lis
     return [
         Route("GET", "/", _start(repository), hidden, is_open=True),
         Route("GET", "/docs", docs, hidden, is_open=True),
-        Route("GET", "/openapi.json", _schema(openapi), hidden, is_open=True),
+        Route("GET", "/openapi.json", Schema(repository, openapi), hidden, is_open=True),
         Route("GET", "/assets/{file}", asset, hidden, is_open=True),
     ]

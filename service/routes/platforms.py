@@ -8,21 +8,20 @@ from starlette.routing import compile_path
 
 from service.errors import SettingsError
 from service.exchange import Route
-from service.routes.health import Ready
+from service.routes.health import Ready, readiness
 from service.routes.predict import Predict, documentation
 from service.settings import Settings
 
 # Paths of other routes that may be named: what they say of one model is what a platform asks.
 READINESS = ("/v1/models/{model}", "/v2/models/{model}/ready", "/v2/models/{model}/versions/{version}/ready")
-TAGS = ["platforms"]
+TAG = "platforms"
 
 
 def sagemaker(predict: Predict, ready: Ready) -> list[Route]:
     """https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html"""
-    summary = "Readiness (SageMaker)"
     return [
-        Route("GET", "/ping", ready, {"summary": summary, "tags": TAGS}, is_open=True),
-        Route("POST", "/invocations", predict, documentation("the default model (SageMaker)") | {"tags": TAGS}),
+        Route("GET", "/ping", ready, readiness("Readiness (SageMaker)", TAG), is_open=True),
+        Route("POST", "/invocations", predict, documentation("the default model (SageMaker)") | {"tags": [TAG]}),
     ]
 
 
@@ -34,12 +33,12 @@ def named(settings: Settings, predict: Predict, ready: Ready, others: Sequence[R
     if settings.predict_route is not None and not _is_there(
         Route("POST", settings.predict_route, predict), "--predict-route (AIP_PREDICT_ROUTE)", others
     ):
-        described = documentation("the default model (`--predict-route`)") | {"tags": TAGS}
+        described = documentation("the default model (`--predict-route`)") | {"tags": [TAG]}
         routes.append(Route("POST", settings.predict_route, predict, described))
     if settings.health_route is not None and not _is_there(
         Route("GET", settings.health_route, ready), "--health-route (AIP_HEALTH_ROUTE)", others
     ):
-        described = {"summary": "Readiness (`--health-route`)", "tags": TAGS}
+        described = readiness("Readiness (`--health-route`)", TAG)
         routes.append(Route("GET", settings.health_route, ready, described, is_open=True))
     return routes
 

@@ -10,6 +10,7 @@ from service.engine import Engine, aside
 from service.exchange import Request, Response, Route
 from service.model import Model
 from service.repository import Repository
+from service.schemas import BINARY, described, ref
 
 
 class Predict:
@@ -51,46 +52,14 @@ def routes(predict: Predict) -> list[Route]:
 
 def documentation(which: str) -> dict[str, object]:
     """What `/docs` says about a path that predicts."""
-    binary = {"schema": {"type": "string", "format": "binary"}}
+    kinds = (media.NPY, media.RAW, media.PNG, media.JPEG)
+    body = {media.JSON: {"schema": ref("Batch")}} | {kind: {"schema": BINARY} for kind in kinds}
+    responses = described(ref("Predictions"), "The predictions.")
+    responses["200"]["content"] |= {kind: {"schema": BINARY} for kind in (media.NPY, media.RAW)}
     return {
         "summary": f"Predict a batch with {which}",
         "tags": ["predict"],
-        "parameters": [
-            _parameter("scores", "boolean", "false leaves the scores of all classes out"),
-            _parameter("top_k", "integer", "lists the best k classes of each instance"),
-            _parameter("version", "string", "a version other than the newest"),
-        ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                media.JSON: {"schema": _BODY},
-                media.NPY: binary,
-                media.RAW: binary,
-                media.PNG: binary,
-                media.JPEG: binary,
-            },
-        },
+        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in ("scores", "top_k", "version")],
+        "requestBody": {"required": True, "content": body},
+        "responses": responses,
     }
-
-
-def _parameter(name: str, kind: str, description: str) -> dict[str, object]:
-    return {"name": name, "in": "query", "required": False, "schema": {"type": kind}, "description": description}
-
-
-_BODY = {
-    "type": "object",
-    "description": "`instances` has one element for each row, flat or shaped; `inputs` is the columnar form.",
-    "properties": {
-        "instances": {"type": "array", "items": {}},
-        "inputs": {"description": "one tensor, or an object of tensors by input name"},
-        "parameters": {
-            "type": "object",
-            "description": "the same as in the query, where a platform cannot send one",
-            "properties": {"scores": {"type": "boolean"}, "top_k": {"type": "integer", "minimum": 0}},
-            "additionalProperties": False,
-        },
-        "signature_name": {"const": "serving_default", "description": "what clients of TensorFlow Serving may send"},
-    },
-    "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
-    "additionalProperties": False,
-}

@@ -130,26 +130,23 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         telemetry=NO_TELEMETRY,
     )
     predictor, ready = predict.Predict(repository, engine), health.Ready(repository, lifecycle)
-    open_inference_routes = open_inference.routes(repository, engine, introspection)
-    repository_routes = repository_control.routes(control)
-    health_routes = health.routes(ready, metrics, observe)
     routes = [
         *predict.routes(predictor),
         *activate.routes(repository, engine),
         *catalogue.routes(repository),
         *curve.routes(repository, engine),
         *models.routes(repository),
-        *open_inference_routes,
-        *repository_routes,
+        *open_inference.routes(repository, engine, introspection),
+        *repository_control.routes(control),
         *kserve_v1.routes(repository, predict.Predict(repository, engine, unnamed=media.JSON)),
         *platforms.sagemaker(predictor, ready),
-        *health_routes,
+        *health.routes(ready, metrics, observe),
         *pages.routes(repository, app.openapi),
     ]
     for route in (*platforms.named(settings, predictor, ready, routes), *routes):
         app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
     app.add_exception_handler(HTTPException, _Unmatched(front, settings))
-    rpc = RpcServer(front, repository, engine, [*open_inference_routes, *health_routes], settings.max_body_bytes)
+    rpc = RpcServer(front, repository, engine, routes, settings.max_body_bytes)
     return Parts(app, repository, lifecycle, scheduler, rpc)
 
 

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from service.codecs import binary, json
-from service.errors import BadBody, NotCarried, Unfit
-from service.tensors import BY_NAME, Array, datatype_name, is_possible
+from service.codecs import binary, json, raw
+from service.errors import BadBody, NotCarried, Unfit, UnsupportedMedia
+from service.tensors import BY_NAME, Array, TensorSpec, datatype_name, is_possible
 
 HEADER_LENGTH = "inference-header-content-length"
 MEMBERS = {"id", "model_name", "model_version", "parameters", "inputs", "outputs"}
@@ -72,6 +73,15 @@ def decode(body: bytes, length: int | None, named: Mapping[str, Container[str]])
     return Call(_id(document), inputs, outputs or None, in_binary, parameters)
 
 
+def decode_raw(body: bytes, spec: TensorSpec) -> Call:
+    """A request without JSON (`Inference-Header-Content-Length: 0`), all of whose body is the model's one input: a
+    string, or values as `raw.read` takes them; one row where the graph leaves the rank open."""
+    if spec.datatype.name == "BYTES":
+        return Call(None, {spec.name: _string(body, spec)}, None, binary=True)
+    ranked = TensorSpec(spec.name, spec.datatype, (1, None)) if spec.shape is None else spec
+    return Call(None, {spec.name: raw.read(body, ranked)}, None, binary=True)
+
+
 def encode(head: Mapping[str, Any], results: Sequence[tuple[Wanted, Array]]) -> tuple[bytes, int | None]:
     """The body of an answer, and the length of its JSON part where binary data follows it."""
     outputs, tail = [], []
@@ -84,6 +94,13 @@ def encode(head: Mapping[str, Any], results: Sequence[tuple[Wanted, Array]]) -> 
             outputs.append(output | {"data": json.fragment(array.reshape(-1))})
     text = json.dumps({**head, "outputs": outputs})
     return b"".join([text, *tail]), len(text) if any(wanted.binary for wanted, _ in results) else None
+
+
+def _string(body: bytes, spec: TensorSpec) -> Array:
+    shape = [size if isinstance(size, int) else 1 for size in spec.shape or (1,)]
+    if prod(shape) != 1:
+        raise UnsupportedMedia(f"`{spec.name}` takes {prod(shape)} strings, and a raw body is one.")
+    return binary.read(struct.pack("<I", len(body)) + body, spec.datatype, tuple(shape), spec.name)
 
 
 class _Tail:

@@ -11,18 +11,19 @@ from service.tensors import Array, TensorSpec, aligned
 
 
 def read(body: bytes, spec: TensorSpec) -> Array:
-    """All of `body` as rows of `spec`, [rows, …] in its own datatype.
+    """All of `body` as a tensor of `spec` in its own datatype; the one size that may be free, mostly that of rows,
+    follows from the length.
 
-    Raises UnsupportedMedia where the rows have no fixed size, BadBody where the body is no whole number of rows."""
-    row_shape = spec.row_shape if spec.has_rows else spec.fixed_shape
-    if row_shape is None or spec.datatype.name == "BYTES":
+    Raises UnsupportedMedia where more than one is free, BadBody where the body is no whole number of rows."""
+    free = [size for size in spec.shape or () if not isinstance(size, int)]
+    if spec.shape is None or len(free) > 1 or spec.datatype.name == "BYTES":
         raise UnsupportedMedia(f"`{spec.name}` has no fixed row size, so raw values cannot be read; send .npy or JSON.")
-    row = prod(row_shape) * spec.datatype.dtype.itemsize
-    if row == 0 or len(body) % row or not (spec.has_rows or len(body) == row):
+    row = prod(size for size in spec.shape if isinstance(size, int)) * spec.datatype.dtype.itemsize
+    if row == 0 or len(body) % row or not (free or len(body) == row):
         raise BadBody(f"A row of `{spec.name}` has {row} bytes ({spec.datatype.name}); {len(body)} bytes do not fit.")
     if spec.datatype.name == "BOOL" and max(body, default=0) > 1:
         raise BadBody("A boolean is the byte 0 or 1.")
-    shape = (-1, *row_shape) if spec.has_rows else row_shape
+    shape = [size if isinstance(size, int) else -1 for size in spec.shape]
     return aligned(np.frombuffer(body, spec.datatype.dtype)).reshape(shape)
 
 

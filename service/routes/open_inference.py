@@ -4,7 +4,7 @@ networks and activations alike."""
 from __future__ import annotations
 
 from service import introspection
-from service.codecs import media, raw
+from service.codecs import media
 from service.codecs import open_inference as protocol
 from service.codecs.open_inference import Call
 from service.engine import Engine, aside
@@ -43,7 +43,7 @@ def _decode(model: Model, request: Request) -> Call:
         return protocol.decode(request.body, length, named)
     if len(model.inputs) != 1:
         raise UnsupportedMedia(f"Model `{model.name}` has several inputs, so raw values do not say which they are.")
-    return Call(None, {model.inputs[0].name: raw.read(request.body, model.inputs[0])}, None, binary=True)
+    return protocol.decode_raw(request.body, model.inputs[0])
 
 
 def _encode(answer: Answer, call: Call) -> Response:

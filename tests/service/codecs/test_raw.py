@@ -33,6 +33,12 @@ def test_row_of_one_value_needs_no_more() -> None:
     assert raw.read(np.array([1, 2], "<f4").tobytes(), spec(("n",))).tolist() == [1, 2]
 
 
+def test_free_size_may_stand_anywhere() -> None:
+    assert raw.read(bytes(24), spec((1, "m", 2))).shape == (1, 3, 2)
+    with pytest.raises(BadBody):
+        raw.read(bytes(20), spec((1, "m", 2)))
+
+
 def test_fixed_shape_takes_exactly_one() -> None:
     assert raw.read(bytes(24), spec((2, 3))).shape == (2, 3)
     assert raw.read(bytes(4), spec(())).shape == ()
@@ -60,7 +66,7 @@ def test_boolean_other_than_0_and_1_is_400() -> None:
 
 
 @pytest.mark.parametrize(
-    "unreadable", [spec(("n", "m")), spec(None), spec(("n", None)), spec(("n", 2), "BYTES"), spec((2, "m"))]
+    "unreadable", [spec(("n", "m")), spec(None), spec(("n", None)), spec(("n", 2), "BYTES"), spec((2, "m", None))]
 )
 def test_rows_without_a_fixed_size_are_415(unreadable: TensorSpec) -> None:
     with pytest.raises(UnsupportedMedia):

@@ -259,3 +259,27 @@ def test_model_takes_its_initializers_as_parameters_and_passes_over_others(graph
     assert call(client, "offset", [x], bias=[10, 20], my_own=3).json()["outputs"][0]["data"] == [9.0, 22.0]
     assert call(client, "offset", [x]).json()["outputs"][0]["data"] == [-1.0, 2.0]
     assert call(client, "offset", [x], bias="x").status_code == 422
+
+
+def raw_answer(client: TestClient, model: str, body: bytes) -> tuple[dict[str, Any], bytes]:
+    return parts(client.post(f"/v2/models/{model}/infer", content=body, headers={LENGTH: "0"}))
+
+
+def test_raw_request_fills_in_the_one_free_size(graphs, start, tmp_path) -> None:
+    graphs.identity(tmp_path / "wide.onnx", 1, [1, "m"])
+    graphs.identity(tmp_path / "text.onnx", 8, ["n", 1])
+    graphs.identity(tmp_path / "texts.onnx", 8, ["n", 2])
+    client = start(models=tmp_path)
+    values = np.arange(3, dtype=np.float32).tobytes()
+    found, tail = raw_answer(client, "wide", values)
+    assert (found["outputs"][0]["shape"], tail) == ([1, 3], values)
+    found, tail = raw_answer(client, "text", "ü".encode())
+    assert (found["outputs"][0]["shape"], tail) == ([1, 1], b"\x02\0\0\0" + "ü".encode())
+    refused = client.post("/v2/models/texts/infer", content=b"a", headers={LENGTH: "0"})
+    assert refused.status_code == 415
+
+
+def test_raw_request_to_an_activation_is_one_row(client: TestClient) -> None:
+    found, tail = raw_answer(client, "relu", np.array([-1, 2], np.float32).tobytes())
+    assert found["outputs"][0]["shape"] == [1, 2]
+    assert np.frombuffer(tail[:8], np.float32).tolist() == [0, 2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -82,10 +81,18 @@ class Metrics:
     def watch(self, models: Iterable[Model]) -> None:
         """Counts the runs of models that are served from now on."""
         for model in models:
-            model.tally.watch(partial(self._ran, model.name, model.version))
+            model.tally.watch(self._observer(model))
 
-    def _ran(self, name: str, version: str, rows: int) -> None:
-        self.run_rows.labels(name, version).observe(rows)
+    def _observer(self, model: Model) -> Callable[[int], None]:
+        """Observes the rows of each run; a model that never runs costs no series, and the series is looked up once."""
+        series: list[Histogram] = []
+
+        def observe(rows: int) -> None:
+            if not series:
+                series.append(self.run_rows.labels(model.name, model.version))
+            series[0].observe(rows)
+
+        return observe
 
     def stages(self, timings: Timings) -> None:
         """Observes every stage that a request went through."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ def read(value: Any, datatype: Datatype, path: str) -> Array:
     """Nested lists of plain objects as an array of `datatype`; a scalar as an array of rank 0.
 
     Raises Unfit with the path of the first element that is ragged, of another kind or out of range."""
+    if (flat := _flat(value, datatype)) is not None:
+        return narrow(flat, datatype, path)
     shape = _shape(value)
     leaves: list[Any] = []
     _collect(value, shape, datatype, path, leaves)
@@ -46,6 +49,20 @@ def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
         if wrong.any():
             raise _out_of_range(numbers, wrong, datatype, path)
     return narrowed
+
+
+def _flat(value: Any, datatype: Datatype) -> Array | None:
+    """The case that is common, at once: a flat list of floats with NaN or an infinity among them, as random bits give.
+    None where it is not all in order; then each element is looked at."""
+    if not datatype.is_float or not isinstance(value, list) or math.inf in value or -math.inf in value:
+        return None  # an infinity that is not a word was a number too large
+    numbers = [SPECIAL.get(item, item) if type(item) is str else item for item in value]
+    if not set(map(type, numbers)) <= {int, float}:
+        return None
+    try:
+        return np.array(numbers, np.float64)
+    except OverflowError:
+        return None
 
 
 def _shape(value: Any) -> Shape:

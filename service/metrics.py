@@ -81,15 +81,17 @@ class Metrics:
     def watch(self, models: Iterable[Model]) -> None:
         """Counts the runs of models that are served from now on."""
         for model in models:
-            model.tally.watch(self._observer(model))
+            model.tally.watch(self._observer(model.name, model.version))
 
-    def _observer(self, model: Model) -> Callable[[int], None]:
-        """Observes the rows of each run; a model that never runs costs no series, and the series is looked up once."""
+    def _observer(self, *labels: str) -> Callable[[int], None]:
+        """Observes the rows of each run; a model that never runs costs no series, and the series is looked up once.
+
+        Knows the model by its labels only: a reference would make a circle, and an unloaded model stay for a while."""
         series: list[Histogram] = []
 
         def observe(rows: int) -> None:
             if not series:
-                series.append(self.run_rows.labels(model.name, model.version))
+                series.append(self.run_rows.labels(*labels))
             series[0].observe(rows)
 
         return observe

@@ -70,11 +70,21 @@ def _feeds(model: Model, call: Call) -> Feeds:
     for name in parameters.keys() & call.inputs.keys():
         raise Unfit.at(f"parameters.{name[:60]}", "each parameter once", "it as an input as well")
     if not model.metadata.is_activation:
-        return Feeds(model.session, {**call.inputs, **_overridden(model, parameters)}, {})
+        return Feeds(model.session, {**_scalars(model, call.inputs), **_overridden(model, parameters)}, {})
     x = call.inputs.get("x")
     if x is None or x.dtype not in BY_DTYPE:
         return Feeds(model.session, call.inputs, {})  # which the signature check will refuse
     return _of_activation(model, x, call.inputs, parameters)
+
+
+def _scalars(model: Model, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """A scalar may come as [] or as [1], which is all that some clients can send, and what the configuration says."""
+    found = {spec.name for spec in model.inputs if spec.shape == ()}
+    if not found:
+        return inputs
+    return {
+        name: array.reshape(()) if name in found and array.shape == (1,) else array for name, array in inputs.items()
+    }
 
 
 def _overridden(model: Model, parameters: Mapping[str, Any]) -> dict[str, Array]:
@@ -92,7 +102,7 @@ def _of_activation(model: Model, x: Array, inputs: Mapping[str, Array], paramete
     datatype = BY_DTYPE[x.dtype]
     session = model.in_datatype(datatype) if datatype.is_float else model.session
     known = activation.parameters(model)
-    # A scalar may come as [] or as [1], which is all that some clients can send.
+    # Here too a scalar may come as [1].
     given = {
         name: array.item() if array.size == 1 else array.tolist() for name, array in inputs.items() if name in known
     }

@@ -66,7 +66,7 @@ class Introspection:
             "backend": "onnxruntime",
             "version_policy": {"all": {}},
             "max_batch_size": batch,
-            "input": [_configured(model, spec) for spec in model.inputs],
+            "input": [_configured(model, spec) | _scalar(spec) for spec in model.inputs],
             "output": [_configured(model, spec) for spec in model.outputs],
             "instance_group": [{"name": model.name, "kind": kind, "count": self._instances}],
             "default_model_filename": "model.onnx",
@@ -123,3 +123,8 @@ def _configured(model: Model, spec: TensorSpec) -> Told:
     kind = "STRING" if spec.datatype.name == "BYTES" else spec.datatype.name
     sizes = _sizes(model, spec)
     return {"name": spec.name, "data_type": f"TYPE_{kind}", "dims": sizes[1:] if has_batch(model) else sizes}
+
+
+def _scalar(spec: TensorSpec) -> Told:
+    """An input without dimensions, as Triton configures it: `dims` may not be empty, so it comes as [1] and is made []."""
+    return {"dims": [1], "reshape": {"shape": []}} if spec.shape == () else {}

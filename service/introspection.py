@@ -126,5 +126,5 @@ def _configured(model: Model, spec: TensorSpec) -> Told:
 
 
 def _scalar(spec: TensorSpec) -> Told:
-    """An input without dimensions, as Triton configures it: `dims` may not be empty, so it comes as [1] and is made []."""
+    """What Triton configures for an input without dimensions: `dims` may not be empty, so it comes as [1]."""
     return {"dims": [1], "reshape": {"shape": []}} if spec.shape == () else {}

@@ -51,7 +51,11 @@ class Front:
             response = await self._handle(route, request, read_body)
         except ServiceError as error:
             response = self._refusal(request, error)
-        except asyncio.CancelledError:  # the drain time is over
+        except asyncio.CancelledError:
+            if not self._lifecycle.draining:
+                self._metrics.errors.labels("disconnected").inc()
+                raise Disconnected from None
+            # The drain time is over.
             response = self._refusal(request, NotReady("The server stopped before it had the answer."))
         except Disconnected:
             self._metrics.errors.labels("disconnected").inc()

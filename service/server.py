@@ -83,7 +83,10 @@ class DrainingServer(uvicorn.Server):
         await self._last_call()
         self.config.timeout_graceful_shutdown = max(1, int(self._lifecycle.remaining_s))
         await super().shutdown(sockets)
-        await stopping
+        while not stopping.done():
+            if self.force_exit and stopping.cancel():
+                stopping = asyncio.create_task(self._rpc.stop(None))
+            await asyncio.wait({stopping}, timeout=POLL_S)
 
     async def _last_call(self) -> None:
         """Waits for those who have connected and not sent anything yet, for a while."""

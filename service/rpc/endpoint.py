@@ -42,10 +42,7 @@ class Unary:
         self._front = front
 
     async def __call__(self, body: bytes, context: Context) -> bytes:
-        try:
-            response = await ask(self._front, self._route, body, context)
-        except Disconnected:
-            raise asyncio.CancelledError from None
+        response = await ask(self._front, self._route, body, context)
         trailers = _trailers(response)
         if response.error is None:
             context.set_trailing_metadata(trailers)
@@ -61,14 +58,17 @@ def sentence(error: ServiceError) -> str:
 
 
 async def ask(front: Front, route: Route, body: bytes, context: Context) -> Response:
-    """The front's answer to one message. Raises Disconnected."""
+    """The front's answer to one message. Raises CancelledError, as gRPC does, where the caller has left."""
     headers = {key: value for key, value in context.invocation_metadata() or () if key in HEADERS}
     request = Request(route.method, route.path, "", headers, request_id(headers), timeout_s=context.time_remaining())
 
     async def read() -> bytes:
         return body
 
-    return await front.answer(route, request, read)
+    try:
+        return await front.answer(route, request, read)
+    except Disconnected:
+        raise asyncio.CancelledError from None
 
 
 def _trailers(response: Response) -> tuple[tuple[str, str], ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from service.codecs import protobuf
-from service.errors import NotFound, ServiceError
+from service.errors import BadBody, NotFound, ServiceError
 from service.exchange import Handler, Request, Response
 from service.rpc.endpoint import Context
 from service.rpc.inference import MEDIA_TYPE, SERVICE
@@ -37,7 +38,10 @@ class Health:
     async def watch(self, body: bytes, context: Context) -> None:
         """The status now and each time when it changes, until the caller or the server leaves."""
         request = Request("POST", f"/{HEALTH}/Watch", "", {}, "", body=body)
-        known = HealthCheckRequest.FromString(body).service in SERVICES
+        try:
+            known = protobuf.parse(HealthCheckRequest, body).service in SERVICES
+        except BadBody as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
         told = None
         while not self._closing.is_set():
             status = await self._status(request) if known else Status.SERVICE_UNKNOWN
@@ -60,8 +64,6 @@ class Health:
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-    except TimeoutError:
-        pass

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 
 from service.engine import Engine
+from service.errors import SettingsError
 from service.exchange import Route
 from service.front import Front
 from service.repository import Repository
@@ -52,12 +53,15 @@ class RpcServer:
         server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler(service, methods) for service, methods in handlers.items()]
         )
-        server.add_insecure_port(address)
+        try:
+            server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise SettingsError(f"gRPC cannot listen on {address} (`--grpc-port`).") from error
         await server.start()
         self._server = server
 
-    async def stop(self, seconds: float) -> None:
-        """Takes no more calls, and ends when those under way are answered or the time is over."""
+    async def stop(self, seconds: float | None) -> None:
+        """Takes no more calls, and ends when those under way are answered or the time, if any is given, is over."""
         self._health.close()
         self._stream.close()
         if self._server is not None:

@@ -10,14 +10,12 @@ import grpc.aio
 
 from service.codecs import protobuf
 from service.errors import BadBody, Forbidden, ServiceError, Unauthorized
-from service.exchange import Route
-from service.front import Disconnected, Front
+from service.exchange import Response, Route
+from service.front import Front
 from service.protos import grpc_service_pb2 as messages
 from service.rpc.endpoint import CODES, Context, ask, sentence
 
 IN_FLIGHT = 32  # requests of one stream that are read ahead, so that they can stand in one run; a sender then waits
-
-Answers = asyncio.Queue[asyncio.Task[bytes] | None]
 
 
 class Stream:
@@ -29,13 +27,17 @@ class Stream:
         self._readers: set[asyncio.Task[None]] = set()
 
     async def __call__(self, requests: object, context: Context) -> None:
-        answers: Answers = asyncio.Queue(IN_FLIGHT)
+        refusal: ServiceError | None = None
+        conversation = _Conversation(context, self._route, self._front)
         async with asyncio.TaskGroup() as group:  # a caller who leaves takes all of it along
-            reader = group.create_task(self._read(context, answers, group))
+            reader = group.create_task(conversation.read(group))
             self._readers.add(reader)
             reader.add_done_callback(self._readers.discard)
-            while (answer := await answers.get()) is not None:
-                await context.write(await answer)
+            refusal = await conversation.write()
+            if refusal is not None:
+                reader.cancel()
+        if refusal is not None:
+            await context.abort(CODES[refusal.status], refusal.message)
         if reader.cancelled():
             await context.abort(grpc.StatusCode.UNAVAILABLE, "The server stops; what it had read is answered.")
 
@@ -44,21 +46,36 @@ class Stream:
         for reader in self._readers:
             reader.cancel()
 
-    async def _read(self, context: Context, answers: Answers, group: asyncio.TaskGroup) -> None:
-        try:
-            while (body := await context.read()) is not grpc.aio.EOF:
-                await answers.put(group.create_task(self._answer(body, context)))
-        finally:
-            await answers.put(None)
 
-    async def _answer(self, body: bytes, context: Context) -> bytes:
+class _Conversation:
+    """One stream: what has been read of it and is to be answered, in this order."""
+
+    def __init__(self, context: Context, route: Route, front: Front) -> None:
+        self._context = context
+        self._route = route
+        self._front = front
+        self._room = asyncio.Semaphore(IN_FLIGHT)
+        self._pending: asyncio.Queue[tuple[bytes, asyncio.Task[Response]] | None] = asyncio.Queue()
+
+    async def read(self, group: asyncio.TaskGroup) -> None:
+        """Has each request answered as soon as it is read, until the caller has sent all."""
         try:
-            response = await ask(self._front, self._route, body, context)
-        except Disconnected:
-            raise asyncio.CancelledError from None
-        if isinstance(response.error, Unauthorized | Forbidden):
-            await context.abort(CODES[response.error.status], response.error.message)
-        return response.body if response.error is None else _failed(body, response.error)
+            while await self._room.acquire() and (body := await self._context.read()) is not grpc.aio.EOF:
+                answer = group.create_task(ask(self._front, self._route, body, self._context))
+                self._pending.put_nowait((body, answer))
+        finally:
+            self._pending.put_nowait(None)
+
+    async def write(self) -> ServiceError | None:
+        """Sends the answers. A caller who has no right to one has none to the others: that error is given back."""
+        while (pending := await self._pending.get()) is not None:
+            body, answer = pending
+            response = await answer
+            if isinstance(response.error, Unauthorized | Forbidden):
+                return response.error
+            await self._context.write(response.body if response.error is None else _failed(body, response.error))
+            self._room.release()
+        return None
 
 
 def _failed(body: bytes, error: ServiceError) -> bytes:

@@ -72,7 +72,8 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn resets connections that wait to be accepted, or whose request is still under way, when it closes the
-        socket. So whoever has connected is let in first, and then has a moment to send."""
+        socket. So whoever has connected is let in first, and then has a moment to send. At its end it aborts all runs,
+        so gRPC has ended its calls before."""
         stopping = asyncio.create_task(self._rpc.stop(max(1.0, self._lifecycle.remaining_s)))
         for listener in sockets or []:
             await _let_in(listener)
@@ -81,12 +82,12 @@ class DrainingServer(uvicorn.Server):
         for listener in sockets or []:
             listener.close()
         await self._last_call()
+        while not stopping.done() and not self.force_exit:
+            await asyncio.wait({stopping}, timeout=POLL_S)
+        if stopping.cancel():
+            await self._rpc.stop(None)
         self.config.timeout_graceful_shutdown = max(1, int(self._lifecycle.remaining_s))
         await super().shutdown(sockets)
-        while not stopping.done():
-            if self.force_exit and stopping.cancel():
-                stopping = asyncio.create_task(self._rpc.stop(None))
-            await asyncio.wait({stopping}, timeout=POLL_S)
 
     async def _last_call(self) -> None:
         """Waits for those who have connected and not sent anything yet, for a while."""

@@ -11,6 +11,7 @@ import grpc.aio
 from service.errors import ServiceError
 from service.exchange import Request, Response, Route
 from service.front import Disconnected, Front, request_id
+from service.rpc.gate import Gate
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -37,12 +38,15 @@ Context = Any  # grpc.aio.ServicerContext of bytes in and bytes out
 class Unary:
     """A call of one message in and one out."""
 
-    def __init__(self, route: Route, front: Front) -> None:
+    def __init__(self, route: Route, front: Front, gate: Gate) -> None:
         self._route = route
         self._front = front
+        self._gate = gate
 
     async def __call__(self, body: bytes, context: Context) -> bytes:
+        self._gate.enter()
         response = await ask(self._front, self._route, body, context)
+        await self._gate.leave()
         trailers = _trailers(response)
         if response.error is None:
             context.set_trailing_metadata(trailers)

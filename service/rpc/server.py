@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from service.front import Front
 from service.repository import Repository
 from service.rpc import inference, translation
 from service.rpc.endpoint import Unary
+from service.rpc.gate import Gate
 from service.rpc.health import HEALTH, Health
 from service.rpc.inference import SERVICE
 from service.rpc.stream import Stream
@@ -38,21 +40,14 @@ class RpcServer:
             *translation.routes(handlers),
             Route("POST", f"/{HEALTH}/Check", self._health.check, is_open=True),
         ]
+        self._gate = Gate()
         self._max_body_bytes = max_body_bytes
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: str) -> None:
         """Listens on `host:port`, which other workers may share."""
         server = grpc.aio.server(options=self._options())
-        handlers: dict[str, dict[str, Any]] = {SERVICE: {}, HEALTH: {}}
-        for route in self._routes:
-            service, _, name = route.path.lstrip("/").partition("/")
-            handlers[service][name] = grpc.unary_unary_rpc_method_handler(Unary(route, self._front).__call__)
-        handlers[SERVICE]["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream.__call__)
-        handlers[HEALTH]["Watch"] = grpc.unary_stream_rpc_method_handler(self._health.watch)
-        server.add_generic_rpc_handlers(
-            [grpc.method_handlers_generic_handler(service, methods) for service, methods in handlers.items()]
-        )
+        server.add_generic_rpc_handlers(self._handlers())
         try:
             server.add_insecure_port(address)
         except RuntimeError as error:
@@ -65,7 +60,21 @@ class RpcServer:
         self._health.close()
         self._stream.close()
         if self._server is not None:
-            await self._server.stop(seconds)
+            await self._gate.quiet()
+            stopping = asyncio.create_task(self._server.stop(seconds))
+            await self._gate.release()
+            await stopping
+
+    def _handlers(self) -> list[grpc.GenericRpcHandler]:
+        """By service and name; bytes in and out, as our handlers take and give them."""
+        handlers: dict[str, dict[str, Any]] = {SERVICE: {}, HEALTH: {}}
+        for route in self._routes:
+            service, _, name = route.path.lstrip("/").partition("/")
+            call = Unary(route, self._front, self._gate)
+            handlers[service][name] = grpc.unary_unary_rpc_method_handler(call.__call__)
+        handlers[SERVICE]["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream.__call__)
+        handlers[HEALTH]["Watch"] = grpc.unary_stream_rpc_method_handler(self._health.watch)
+        return [grpc.method_handlers_generic_handler(service, methods) for service, methods in handlers.items()]
 
     def _options(self) -> list[tuple[str, int]]:
         return [

@@ -83,7 +83,7 @@ def encode(
         message.raw_output_contents.append(binary.write(array))
 
 
-def plain(parameters: Mapping[str, messages.InferParameter]) -> dict[str, Any]:
+def plain(parameters: Mapping[str, messages.InferParameter | messages.ModelRepositoryParameter]) -> dict[str, Any]:
     """Parameters as Python values; one that is not set is left out."""
     chosen = {name: value.WhichOneof("parameter_choice") for name, value in parameters.items()}
     return {name: getattr(parameters[name], choice) for name, choice in chosen.items() if choice}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import socket
 import threading
@@ -90,8 +91,9 @@ def ends_with(call: Callable[..., Any], *arguments: Any, **keywords: Any) -> Cod
     return refusal(call, *arguments, **keywords).code()
 
 
-UNARY = [name for name, method in vars(service_pb2_grpc.GRPCInferenceService).items() if callable(method)]
-OURS = ["ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelInfer"]
+ALL = [name for name, method in vars(service_pb2_grpc.GRPCInferenceService).items() if callable(method)]
+OTHERS = re.compile("SharedMemory|TraceSetting|LogSettings|ModelStreamInfer")
+OURS = [name for name in ALL if not OTHERS.search(name)]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -101,7 +103,7 @@ def test_bytes_that_are_no_message_are_an_invalid_argument(channel: grpc.Channel
     assert ends_with(call, body) == Code.INVALID_ARGUMENT
 
 
-@pytest.mark.parametrize("name", sorted(set(UNARY) - {"ModelStreamInfer"}))
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"ModelStreamInfer"}))
 def test_no_call_of_the_service_is_our_fault(channel: grpc.Channel, name: str) -> None:
     """An empty message is answered or refused, whatever the call."""
     call = channel.unary_unary(f"/inference.GRPCInferenceService/{name}")
@@ -465,3 +467,53 @@ def test_grpc_is_left_out_with_port_0(serve: Any) -> None:
     server = serve("--grpc-port", "0")
     assert "grpc" not in server.log
     assert "grpc" not in server.stdout.read_text()
+
+
+def test_models_are_listed_loaded_and_unloaded(serve_grpc: Any, protocol_models: Path) -> None:
+    server = serve_grpc("--models", str(protocol_models), "--model-control", "explicit", "--workers", "2")
+    with channel_to(server.grpc_port) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        name = {"model_name": "twice"}
+        assert not stub.ModelReady(messages.ModelReadyRequest(name="twice")).ready
+        stub.RepositoryModelLoad(messages.RepositoryModelLoadRequest(**name))
+        assert stub.ModelReady(messages.ModelReadyRequest(name="twice")).ready
+        index = stub.RepositoryIndex(messages.RepositoryIndexRequest(ready=True)).models
+        assert ("twice", "2", "READY") in [(model.name, model.version, model.state) for model in index]
+        assert stub.ModelInfer(request("twice", ONE)).model_version == "2"
+        stub.RepositoryModelUnload(messages.RepositoryModelUnloadRequest(**name))
+        assert not stub.ModelReady(messages.ModelReadyRequest(name="twice")).ready
+        nobody = messages.RepositoryModelLoadRequest(model_name="zork")
+        assert ends_with(stub.RepositoryModelLoad, nobody) == Code.NOT_FOUND
+        with_files = messages.RepositoryModelLoadRequest(**name)
+        with_files.parameters["file:1/model.onnx"].bytes_param = b"\0"
+        assert ends_with(stub.RepositoryModelLoad, with_files) == Code.INVALID_ARGUMENT
+        elsewhere = messages.RepositoryIndexRequest(repository_name="other")
+        assert ends_with(stub.RepositoryIndex, elsewhere) == Code.INVALID_ARGUMENT
+
+
+def test_loading_needs_the_admin_token(serve_grpc: Any, protocol_models: Path) -> None:
+    server = serve_grpc(
+        "--models",
+        str(protocol_models),
+        "--model-control",
+        "explicit",
+        "--no-shipped-models",
+        ACTSERVE_ADMIN_TOKEN="boss",
+    )
+    with channel_to(server.grpc_port) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        load = messages.RepositoryModelLoadRequest(model_name="twice")
+        assert ends_with(stub.RepositoryModelLoad, load) == Code.UNAUTHENTICATED
+        other = [("authorization", "Bearer other")]
+        assert ends_with(stub.RepositoryModelLoad, load, metadata=other) == Code.PERMISSION_DENIED
+        stub.RepositoryModelLoad(load, metadata=[("authorization", "Bearer boss")])
+        assert stub.ModelInfer(request("twice", ONE)).outputs
+
+
+def test_loading_where_control_is_off_is_refused(stub: Any) -> None:
+    load = messages.RepositoryModelLoadRequest(model_name="twice")
+    assert ends_with(stub.RepositoryModelLoad, load) in (
+        Code.PERMISSION_DENIED,
+        Code.UNAVAILABLE,
+        Code.INVALID_ARGUMENT,
+    )

@@ -185,7 +185,7 @@ def test_answer_has_every_datatype_raw() -> None:
     strings = np.array(["ä", ""], np.object_)
     answer = messages.ModelInferResponse()
     results = [(Wanted(str(index), True, 0), array) for index, array in enumerate([*arrays, strings])]
-    protobuf.encode(answer, "m", "3", "7", results)
+    protobuf.encode(answer, "m", "3", "7", results, {})
     assert (answer.model_name, answer.model_version, answer.id) == ("m", "3", "7")
     assert [output.datatype for output in answer.outputs] == [*RAW, "BYTES"]
     assert [list(output.shape) for output in answer.outputs] == [[1, 2]] * len(arrays) + [[2]]

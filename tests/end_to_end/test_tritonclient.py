@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -228,3 +229,10 @@ def test_statistics_count_what_was_answered_and_what_was_refused(client: Client)
     everything = client.json("get_inference_statistics")["model_stats"]
     assert {"scores", "fashion_mnist", "relu"} <= {of_model["name"] for of_model in everything}
     assert "`zork`" in client.refused(lambda: client.plain.get_inference_statistics("zork"), 404, "NOT_FOUND")
+
+
+def test_deadline_in_the_request_is_kept(client: Client, rows: np.ndarray) -> None:
+    """`timeout` is in microseconds."""
+    late = partial(client.infer, "fashion_mnist", {"input": rows}, timeout=1)
+    client.refused(late, 504, "DEADLINE_EXCEEDED")
+    assert client.infer("fashion_mnist", {"input": rows}, timeout=60_000_000).as_numpy("logits").shape == (32, 10)

@@ -11,9 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tritonclient.http import InferenceServerClientPlugin
 from tritonclient.utils import InferenceServerException
 
-CODES = {403: "PERMISSION_DENIED", 404: "NOT_FOUND", 422: "INVALID_ARGUMENT", 503: "UNAVAILABLE"}
+CODES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    422: "INVALID_ARGUMENT",
+    503: "UNAVAILABLE",
+}
 
 Clients = dict[str, Any]
 
@@ -117,4 +124,23 @@ def test_without_explicit_control_the_index_is_told_and_nothing_changed(
     assert (found["twice", "2"], found["broken", "1"], found["relu", "1"]) == ("READY", "UNAVAILABLE", "READY")
     for call in (clients[face].load_model, clients[face].unload_model):
         assert "--model-control" in refused(face, lambda call=call: call("twice"), 403)
+    assert answer(clients, face, "twice") == [1, 2]
+
+
+@pytest.mark.parametrize("face", ["http", "grpc"])
+def test_token_goes_in_the_headers_or_by_the_clients_plugin(
+    start: Callable[..., Clients], folder: Path, face: str
+) -> None:
+    clients = start("--models", str(folder), "--no-shipped-models", "--api-token", "a-secret")
+    client, bearer = clients[face], {"authorization": "Bearer a-secret"}
+    assert client.is_server_live()
+    refused(face, lambda: client.get_model_metadata("twice"), 401)
+    refused(face, lambda: client.get_model_metadata("twice", headers={"authorization": "Bearer other"}), 403)
+    client.get_model_metadata("twice", headers=bearer)
+
+    class Plugin(InferenceServerClientPlugin):
+        def __call__(self, request: Any) -> None:
+            request.headers.update(bearer)
+
+    client.register_plugin(Plugin())
     assert answer(clients, face, "twice") == [1, 2]

@@ -34,7 +34,7 @@ NAMED = ("fastapi", "grpcio", "httptools", "numpy", "onnxruntime", "orjson", "pr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 1 where something could not be measured."""
+    """The command line; 1 where nothing could be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.triton", description=__doc__)
     parser.add_argument("--analyzer", default="perf_analyzer", help="the tool's command (default %(default)s)")
     parser.add_argument("--only", default="", metavar="TEXT", help="measure the cases with this text in their names")
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     seen, problems = _measure(analyzer, cases)
     _write(described, seen, problems, whole=not options.only)
-    return 1 if problems else 0
+    return 0 if seen else 1
 
 
 def _measure(analyzer: Analyzer, cases: Sequence[Case]) -> tuple[dict[Case, Seen], list[str]]:
@@ -89,7 +89,7 @@ def _write(described: dict[str, Any], seen: Mapping[Case, Seen], problems: Seque
     samples = [{"case": asdict(case), "seen": asdict(found)} for case, found in seen.items()]
     report = {"machine": described, "versions": versions, "samples": samples, "problems": list(problems)}
     RESULTS.write_text(json.dumps(report, indent=1) + "\n")
-    if whole and not problems:
+    if whole:
         DOCUMENT.write_text(table.place(DOCUMENT.read_text(), text, COMMAND))
     else:
         print(f"\nA part of the whole: {DOCUMENT.relative_to(ROOT)} is left as it is.", file=sys.stderr)

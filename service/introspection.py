@@ -46,12 +46,13 @@ class Introspection:
         workers.on(STATISTICS, self._own)
 
     def metadata(self, model: Model) -> Told:
-        """Versions, inputs and outputs; every shape is the one to send, -1 for a free size."""
+        """Versions, inputs and outputs; every shape is one to send, -1 for a free size. A scalar is [1], as Triton has
+        it: Perf Analyzer cannot send []."""
         return {
             "name": model.name,
             "versions": self._repository.versions(model.name),
             "platform": "onnxruntime_onnx",
-            "inputs": [_tensor(model, spec) for spec in model.inputs],
+            "inputs": [_tensor(model, spec) | ({"shape": [1]} if spec.shape == () else {}) for spec in model.inputs],
             "outputs": [_tensor(model, spec) for spec in model.outputs],
         }
 

@@ -29,7 +29,7 @@ def counts(told: dict[str, Any]) -> dict[str, int]:
         ("row", 0, [-1], [-1]),  # without the batch nothing would be left
         ("total", 0, [-1, 2], [-1, 2]),  # its output has no rows
         ("fixed", 0, [2, 3], [2, 3]),
-        ("scalar", 0, [1], []),  # reshaped
+        ("scalar", 0, [1], [1]),  # reshaped
         ("unranked", 0, [-1], [-1]),
         ("relu", 64, [-1], [-1, -1]),
     ],
@@ -58,7 +58,7 @@ def test_configuration_says_where_rows_are_joined_and_what_runs_the_model(client
     assert joined["instance_group"] == [{"name": "fashion_mnist", "kind": "KIND_CPU", "count": 1}]
 
 
-def test_scalar_may_be_sent_as_the_configuration_and_as_the_metadata_say(client: TestClient) -> None:
+def test_scalar_may_be_sent_as_it_is_and_as_configuration_and_metadata_say(client: TestClient) -> None:
     assert client.get("/v2/models/scalar/config").json()["input"][0]["reshape"] == {"shape": []}
     for shape in ([], [1]):
         body = {"inputs": [{"name": "x", "shape": shape, "datatype": "FP32", "data": [3]}]}

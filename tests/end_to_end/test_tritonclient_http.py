@@ -159,3 +159,34 @@ def test_the_same_calls_go_over_asyncio(protocol_server: Any) -> None:
                 await client.infer("zork", [tensor("x", rows[0])])
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("algorithm", [None, "gzip", "deflate"])
+def test_body_over_the_limit_is_refused_before_and_after_it_is_inflated(
+    client: triton.InferenceServerClient, algorithm: str | None
+) -> None:
+    large = tensor("x", np.zeros((9_000_000, 2), np.float32))  # 68 MiB; the limit is 64
+    with pytest.raises(InferenceServerException, match="--max-body-bytes") as caught:
+        client.infer("same_FP32", [large], request_compression_algorithm=algorithm)
+    assert caught.value.status() == "413"
+
+
+def test_what_there_is_not_is_told_as_such(client: triton.InferenceServerClient) -> None:
+    calls = [
+        client.get_trace_settings,
+        client.get_log_settings,
+        client.get_system_shared_memory_status,
+        client.get_cuda_shared_memory_status,
+    ]
+    for call in calls:
+        with pytest.raises(InferenceServerException, match="There is nothing under this path") as caught:
+            call()
+        assert caught.value.status() == "404"
+
+
+def test_shared_memory_is_refused_and_not_passed_over(client: triton.InferenceServerClient) -> None:
+    wanted = triton.InferRequestedOutput("y")
+    wanted.set_shared_memory("region", 12)
+    with pytest.raises(InferenceServerException, match="shared memory") as caught:
+        client.infer("twice", [tensor("x", np.zeros(3, np.float32))], outputs=[wanted])
+    assert caught.value.status() == "501"

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -16,7 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import grpc
 import numpy as np
+import tritonclient.grpc as triton
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -33,6 +37,7 @@ TEST_SET = {  # the official 10,000 test pictures and their labels
 PICTURES = 1000
 LEAST_ACCURACY = 0.85
 MEBIBYTE = 1 << 20
+GRPC = "127.0.0.1:8001"
 
 
 def request(path: str, body: bytes | None = None, **headers: str) -> Any:
@@ -112,6 +117,26 @@ def tells_metrics() -> None:
     check(re.search(r"^actserve_ready 1", text, re.MULTILINE), "/metrics says ready")
 
 
+def speaks_grpc() -> None:
+    """Its port need not be published: it is asked from inside of the container's network."""
+    inside = ["nsenter", f"--net=/proc/{PID}/ns/net", sys.executable, __file__, GRPC]
+    check(subprocess.run(inside, timeout=60, check=False).returncode == 0, "gRPC is answered")
+
+
+def asks_over_grpc(address: str) -> None:
+    """Triton's own client, and the probe that Kubernetes has."""
+    pictures, labels = (array[:PICTURES] for array in test_set())
+    rows = (pictures.reshape(-1, 784) / np.float32(255)).astype(np.float32)
+    with triton.InferenceServerClient(address) as client:
+        tensor = triton.InferInput("input", list(rows.shape), "FP32").set_data_from_numpy(rows)
+        answer = client.infer("fashion_mnist", [tensor]).as_numpy("probabilities")
+    accuracy = float(np.mean(answer.argmax(axis=1) == labels))
+    check(accuracy > LEAST_ACCURACY, f"accuracy {accuracy:.3f} over gRPC is above {LEAST_ACCURACY}")
+    with grpc.insecure_channel(address) as channel:
+        health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    check(health.status == health_pb2.HealthCheckResponse.SERVING, "grpc.health.v1 says serving")
+
+
 def is_confined() -> None:
     """What /proc tells of the container's first process; nothing to see where its process is not known."""
     status = Path(f"/proc/{PID}/status").read_text()
@@ -177,6 +202,7 @@ def main() -> None:
     pages_need_no_other_host()
     tells_metrics()
     if PID:
+        speaks_grpc()
         is_confined()
         drains()
     else:
@@ -184,4 +210,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    asks_over_grpc(sys.argv[1]) if sys.argv[1:] else main()

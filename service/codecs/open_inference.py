@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 from service.codecs import binary, json, raw
+from service.codecs.elements import kind
 from service.errors import BadBody, NotCarried, Unfit, UnsupportedMedia
 from service.tensors import BY_NAME, Array, TensorSpec, datatype_name, is_possible
 
@@ -217,19 +218,19 @@ def _shape(value: Any, path: str) -> tuple[int, ...]:
 
 def _count(value: Any, path: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Unfit.at(path, "a whole number from 0 up", str(json.plain(value))[:40])
+        raise Unfit.at(path, "a whole number from 0 up", kind(json.plain(value)))
     return value
 
 
 def _flag(parameters: Mapping[str, Any], name: str, default: bool) -> bool:
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise Unfit.at(f"parameters.{name}", "true or false", str(json.plain(value))[:40])
+        raise Unfit.at(f"parameters.{name}", "true or false", kind(json.plain(value)))
     return value
 
 
 def _id(document: json.Document) -> str | None:
     value = document.fields.get("id")
     if value is not None and not isinstance(value, str):
-        raise Unfit.at("id", "a string", str(json.plain(value))[:40])
+        raise Unfit.at("id", "a string", kind(json.plain(value)))
     return value

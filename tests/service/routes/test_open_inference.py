@@ -167,6 +167,15 @@ def test_infer_with_a_wrong_member_is_422_with_its_path(client: TestClient, body
     assert (answer.status_code, answer.json()["details"][0]["path"]) == (status, path)
 
 
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [("24", '"24"'), ([1] * 9, "an array of 9"), (None, "null"), (True, "true"), (-1, "-1"), (1.5, "1.5")],
+)
+def test_what_came_is_told_with_its_kind(client: TestClient, size: Any, told: str) -> None:
+    answer = client.post(INFER, json={"inputs": [GOOD | {"shape": [size]}]}).json()
+    assert answer["details"][0]["got"] == told
+
+
 @pytest.mark.parametrize("change", [-1, 1])
 def test_infer_with_too_few_or_too_many_bytes_is_400(client: TestClient, rows, change: int) -> None:
     head = json.dumps({"inputs": [tensor(rows, parameters={"binary_data_size": rows.nbytes})]}).encode()

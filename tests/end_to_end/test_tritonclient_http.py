@@ -133,6 +133,18 @@ def test_bodies_may_be_compressed_both_ways(
             assert found.as_numpy("y").tobytes() == rows.tobytes()
 
 
+def test_json_as_perf_analyzer_writes_it_is_taken(protocol_server: Any) -> None:
+    """An empty id, random bits as numbers, a length that is all of the body."""
+    body = (
+        b'{"id":"","inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":[1.8521564417127638e31,NaN,-Infinity,'
+        b'2220325353816064.0]}],"outputs":[{"name":"grad_x","parameters":{"binary_data":false}},{"name":"y",'
+        b'"parameters":{"binary_data":false}}]}'
+    )
+    length = {"Inference_Header_Content_Length": str(len(body))}
+    answer = protocol_server.post("/v2/models/relu/infer", body, **length).json()
+    assert answer["outputs"][1]["data"] == [1.8521564e31, "NaN", 0.0, 2220325400000000.0]
+
+
 def test_headers_and_query_are_taken_with_every_call(client: triton.InferenceServerClient) -> None:
     extra = {"headers": {"X-Request-Id": "mine"}, "query_params": {"from": "a test", "many": [1, 2]}}
     assert client.is_server_ready(**extra)

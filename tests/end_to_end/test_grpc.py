@@ -24,6 +24,7 @@ from tritonclient.grpc import service_pb2_grpc
 PATIENCE_S = 60
 MIB = 1 << 20
 ENDLESS = 10**9
+SECONDS_LONG = 2000
 Code = grpc.StatusCode
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -116,6 +117,7 @@ def test_no_call_of_the_service_is_our_fault(channel: grpc.Channel, name: str) -
     [
         (request("", ONE), Code.INVALID_ARGUMENT, "model_name"),
         (request("zork", ONE), Code.NOT_FOUND, "zork"),
+        (request("zörk\n☃", ONE), Code.NOT_FOUND, "zörk\n☃"),
         (request("twice", ONE, model_version="9"), Code.NOT_FOUND, "9"),
         (request("twice"), Code.INVALID_ARGUMENT, "`x`: expected FP32"),
         (request("twice", ONE, name="zork"), Code.INVALID_ARGUMENT, "`zork`"),
@@ -210,21 +212,23 @@ def test_full_queue_is_resource_exhausted_and_says_when_to_come_again(serve_grpc
         assert set(codes) == {Code.OK, Code.RESOURCE_EXHAUSTED}
 
 
-def test_caller_who_leaves_is_waited_for_no_more(
+def test_caller_who_leaves_is_dropped_before_the_run(
     serve_grpc: Any, slow_models: Any, wait_until: Callable[..., None]
 ) -> None:
-    server = serve_grpc("--models", str(slow_models), "--no-shipped-models", "--workers", "1")
+    server = serve_grpc("--models", str(slow_models), "--no-shipped-models")
     with channel_to(server.grpc_port) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        calls = [stub.ModelInfer.future(looping(ENDLESS)) for _ in range(20)]
+        calls = [stub.ModelInfer.future(looping(SECONDS_LONG)) for _ in range(40)]
         in_flight = "actserve_requests_in_flight"
         wait_until(lambda: server.metrics()[in_flight] >= len(calls), "the calls did not arrive")
         for call in calls:
             call.cancel()
         wait_until(lambda: server.metrics()[in_flight] <= 1, "those who left are still waited for")
-        assert server.metrics()['actserve_errors_total{reason="disconnected"}'] == len(calls)
-    server.signal(signal.SIGKILL)  # the runs under way have no end
-    server.wait()
+        wait_until(lambda: server.metrics()["actserve_queue_rows"] == 0, "those who left are still in the queue")
+        found = server.metrics()
+        assert found['actserve_errors_total{reason="disconnected"}'] == len(calls)
+        assert found['actserve_run_rows_count{model="slow",version="1"}'] < len(calls) / 2
+    assert server.stop() == 0
     assert "Traceback" not in server.log
 
 
@@ -306,12 +310,11 @@ def test_stream_that_is_left_leaves_nothing_behind(
     server = serve_grpc("--models", str(slow_models), "--no-shipped-models")
     with channel_to(server.grpc_port) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        stream = stub.ModelStreamInfer(looping(ENDLESS) for _ in range(200))
+        stream = stub.ModelStreamInfer(looping(SECONDS_LONG) for _ in range(200))
         wait_until(lambda: server.metrics()["actserve_requests_in_flight"] > 20, "the requests did not arrive")
         stream.cancel()
         wait_until(lambda: server.metrics()["actserve_requests_in_flight"] <= 1, "they are still waited for")
-    server.signal(signal.SIGKILL)
-    server.wait()
+    assert server.stop() == 0
     assert "Traceback" not in server.log
 
 

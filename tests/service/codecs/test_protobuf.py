@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tritonclient.grpc import service_pb2
 
 from service.codecs import protobuf
 from service.codecs.open_inference import Wanted
@@ -191,3 +195,17 @@ def test_answer_has_every_datatype_raw() -> None:
     assert [list(output.shape) for output in answer.outputs] == [[1, 2]] * len(arrays) + [[2]]
     wanted = [array.tobytes() for array in arrays]
     assert list(answer.raw_output_contents) == [*wanted, b"\2\0\0\0\xc3\xa4\0\0\0\0"]
+
+
+WHOLE = request("FP32", [2], fp32_contents=[1, 2]).SerializeToString() + request("BYTES", [1], b"x").SerializeToString()
+
+
+@given(st.integers(0, len(WHOLE)), st.integers(0, len(WHOLE)), st.binary(max_size=8))
+def test_any_bytes_are_decoded_or_refused(start: int, end: int, between: bytes) -> None:
+    with contextlib.suppress(BadBody, Unfit):
+        protobuf.decode(WHOLE[:start] + between + WHOLE[end:])
+
+
+def test_messages_are_those_of_tritons_client() -> None:
+    """Where this fails, or cannot be imported, another version of the client is installed: `make protos`."""
+    assert messages.ModelInferRequest is service_pb2.ModelInferRequest

@@ -29,7 +29,7 @@ class Watch:
         }
         due = {name: versions for name, versions in changed.items() if self._is_settled(name, versions, served)}
         self._before = found
-        self._tried = {name: found[name] for name in self._tried if name in found} | due
+        self._tried = {name: tried for name, tried in self._tried.items() if name in found} | due
         return due
 
     def _is_settled(self, name: str, versions: Versions, served: Mapping[str, Versions]) -> bool:

@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4
 from weakref import ref
 
 from service import memory
+from service.copies import Copies
 from service.errors import ModelError, ServiceError
 from service.folder import Candidate, Candidates
-from service.ledger import Ledger, Record, Records, State, error_as_list, error_from_list
+from service.ledger import Ledger
 from service.metrics import Metrics
 from service.model import Model
 from service.repository import Entry, Repository
 from service.scheduler import Scheduler
 from service.session import ProviderError
-from service.vetting import Version, Vetting, copied, is_required
+from service.state import Failures, Key, Record, State, error_as_list, error_from_list
+from service.vetting import Version, Vetting
 from service.workers import Content, Workers
 
 log = logging.getLogger("actserve.repository")
@@ -36,8 +35,6 @@ log = logging.getLogger("actserve.repository")
 PATIENCE_S = 600.0  # of one worker for the others, which may have many gigabytes to load
 
 T = TypeVar("T")
-Key = tuple[str, str]  # name and version
-Failures = dict[Key, ModelError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +47,7 @@ class Leaving:
 
 
 class Agreement:
-    """This worker's part in it. `loading` are the versions being tried. `copies` is where the files of what is served
-    are kept for workers that start later, whatever has become of the originals; None where those do not change."""
+    """This worker's part in it. `loading` are the versions being tried."""
 
     def __init__(
         self,
@@ -61,7 +57,7 @@ class Agreement:
         workers: Workers,
         scheduler: Scheduler,
         metrics: Metrics,
-        copies: Path | None,
+        copies: Copies,
     ) -> None:
         self.loading: set[Key] = set()
         self.leaving: list[Leaving] = []
@@ -84,7 +80,7 @@ class Agreement:
         with self._ledger.first_turn():
             known = self._ledger.read()
             if known is None:
-                self._ledger.write(self._with_copies(first()))
+                self._ledger.write(self._copies.of_all(first()))
         state = known or self._ledger.read() or State()
         wanted = state.candidates()
         for candidate in wanted:
@@ -117,16 +113,13 @@ class Agreement:
         A version that fails leaves the one before in its place; with `is_whole` it leaves its whole name as it was."""
         async with self._ledger.turn():
             state = await self.state()
-            usable, failed = await self._in_thread(lambda: self._copy(self._news(wanted, state)))
+            usable, failed = await self._in_thread(lambda: self._copies.of(self._news(wanted, state)))
             failed |= await self._prepare_everywhere(usable)
-            models = dict(state.models)
-            for name, found in wanted.items():
-                records = _records(models.pop(name, {}), found, usable, failed, is_whole=is_whole)
-                models |= {name: records} if records else {}
-            state = replace(state, models=models, refused=state.refused if refused is None else refused)
+            state = state.changed(wanted, usable, failed, is_whole=is_whole)
+            state = state if refused is None else replace(state, refused=refused)
             await self._in_thread(lambda: self._ledger.write(state))
             await self._follow_everywhere()
-            await self._in_thread(lambda: self._drop_copies(state))
+            await self._in_thread(lambda: self._copies.keep_only(state))
         return failed
 
     async def keep_up(self) -> None:
@@ -237,8 +230,6 @@ class Agreement:
         error = record.error or (None if made.model else made.error)
         return Version(number, record.candidate, made.model, error, made.is_required)
 
-    # --- copies ---
-
     def _news(self, wanted: Candidates, state: State) -> list[Candidate]:
         """Those that are not served as they lie there."""
         return [one for found in wanted.values() for one in found.values() if not self._is_served(one, state)]
@@ -248,57 +239,3 @@ class Agreement:
         served = self._repository.entry(candidate.name).versions.get(candidate.version)
         answers = served is not None and served.model is not None
         return answers and record is not None and candidate.is_same_as(record.candidate)
-
-    def _with_copies(self, state: State) -> State:
-        usable, failed = self._copy(state.candidates())
-        models = {
-            name: {
-                version: _broken({}, record.candidate, failed[name, version])
-                if (name, version) in failed and record.candidate
-                else replace(record, candidate=usable.get((name, version)))
-                for version, record in records.items()
-            }
-            for name, records in state.models.items()
-        }
-        return replace(state, models=models)
-
-    def _copy(self, candidates: Iterable[Candidate]) -> tuple[dict[Key, Candidate], Failures]:
-        usable: dict[Key, Candidate] = {}
-        failed: Failures = {}
-        for one in candidates:
-            try:
-                usable[one.name, one.version] = self._copied(one)
-            except ModelError as error:
-                failed[one.name, one.version] = error
-        return usable, failed
-
-    def _copied(self, candidate: Candidate) -> Candidate:
-        if self._copies is None or candidate.is_shipped:
-            return candidate
-        return copied(candidate, self._copies / uuid4().hex)
-
-    def _drop_copies(self, state: State) -> None:
-        if self._copies is not None and self._copies.is_dir():
-            for folder in set(self._copies.iterdir()) - {candidate.base for candidate in state.candidates()}:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _records(
-    known: Records, found: Mapping[str, Candidate], usable: Mapping[Key, Candidate], failed: Failures, *, is_whole: bool
-) -> Records:
-    """What holds for one name from now on."""
-    broken = {
-        version: _broken(known, one, failed[one.name, version])
-        for version, one in found.items()
-        if (one.name, version) in failed
-    }
-    if is_whole and broken:
-        return known | broken
-    served = {version: usable.get((one.name, version)) for version, one in found.items() if version not in broken}
-    good = {version: Record(one) if one else replace(known[version], error=None) for version, one in served.items()}
-    return good | broken
-
-
-def _broken(known: Records, candidate: Candidate, error: ModelError) -> Record:
-    before = known.get(candidate.version, Record())
-    return Record(before.candidate, error, is_required(candidate))

@@ -24,6 +24,7 @@ from service.agreement import Agreement
 from service.asgi import Endpoint
 from service.codecs import media
 from service.control import Control
+from service.copies import Copies
 from service.engine import Engine
 from service.errors import MethodNotAllowed, NotFound, ServiceError
 from service.exchange import Handler, Request, Response, Route
@@ -129,7 +130,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
-    predictor, ready = predict.Predict(repository, engine), health.Ready(repository, lifecycle)
+    predictor, ready = predict.Predict(repository, engine), health.Ready(repository, lifecycle, workers)
     routes = [
         *predict.routes(predictor),
         *activate.routes(repository, engine),
@@ -162,7 +163,7 @@ def _control(
     """Where the files may change while they are served, workers that start later need copies of them."""
     changes = settings.model_control != "none"
     vetting = Vetting(runtime, is_copying=changes, shares_threads=settings.intra_op_threads is None)
-    copies = shared / "models" if shared is not None and changes else None
+    copies = Copies(shared / "models" if shared is not None and changes else None)
     agreement = Agreement(repository, vetting, Ledger(shared), workers, scheduler, metrics, copies)
     return Control(settings, repository, agreement, metrics)
 

@@ -12,14 +12,14 @@ from collections.abc import Collection, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from service.agreement import Agreement, Failures
+from service.agreement import Agreement
 from service.errors import Forbidden, ModelError, NotCarried, NotFound, ServiceError, Unfit
 from service.folder import Candidates, Look
-from service.ledger import Record, State
 from service.metrics import Metrics
 from service.repository import Repository
 from service.session import NotCarriedModel
 from service.settings import Settings
+from service.state import Failures, Record, State
 from service.watch import Watch
 
 log = logging.getLogger("actserve.control")
@@ -174,7 +174,11 @@ class Control:
         state = await self._agreement.state()
         wanted = self._watch.due(look.candidates, {name: state.served(name) for name in state.models})
         if wanted or look.refused != state.refused:
-            failed = await self._unbroken(self._agreement.change(wanted, look.refused))
+            try:
+                failed = await self._unbroken(self._agreement.change(wanted, look.refused))
+            except Exception:
+                self._watch.forget(wanted)
+                raise
             self._count(failed)
             for name in wanted:
                 log.info("model %s has changed in the folder: serving version %s", name, self._served(name))

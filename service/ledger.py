@@ -9,47 +9,11 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from service.errors import ModelError
-from service.folder import Candidate
-from service.session import NotCarriedModel
+from service.state import State
 
 TURN_S = 0.02  # between two tries to be the one whose turn it is
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One version: what answers, if anything does, and why the newest file does not, if it does not."""
-
-    candidate: Candidate | None = None
-    error: ModelError | None = None
-    is_required: bool = True
-
-
-Records = dict[str, Record]  # by version
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """`models` by name, a name without versions where it was demanded and is not there; `demanded` are the names that
-    the service is not ready without (None for all); `refused` says of files without a servable name why."""
-
-    models: dict[str, Records] = field(default_factory=dict)
-    demanded: list[str] | None = None
-    refused: list[str] = field(default_factory=list)
-
-    def served(self, name: str) -> dict[str, Candidate]:
-        """What is to be served under a name, by version."""
-        found = self.models[name].items()
-        return {version: record.candidate for version, record in found if record.candidate is not None}
-
-    def candidates(self) -> list[Candidate]:
-        """All that is to be served."""
-        records = (record for found in self.models.values() for record in found.values())
-        return [record.candidate for record in records if record.candidate is not None]
 
 
 class Ledger:
@@ -65,7 +29,7 @@ class Ledger:
     def read(self) -> State | None:
         """The state, None before the first worker has written one."""
         if self.folder is not None and (mark := self._found()) != self._mark:
-            self._state, self._mark = _state(json.loads((self.folder / "models.json").read_bytes())), mark
+            self._state, self._mark = State.from_dict(json.loads((self.folder / "models.json").read_bytes())), mark
         return self._state
 
     def write(self, state: State) -> None:
@@ -74,7 +38,7 @@ class Ledger:
             self._state = state
             return
         draft = self.folder / f"models.{os.getpid()}.draft"
-        draft.write_text(json.dumps(_plain(state)))
+        draft.write_text(json.dumps(state.as_dict()))
         draft.replace(self.folder / "models.json")
 
     @property
@@ -133,37 +97,3 @@ def _locked(path: Path, how: int) -> int | None:
         os.close(file)
         return None
     return file
-
-
-def error_as_list(error: ModelError) -> list[Any]:
-    return [isinstance(error, NotCarriedModel), str(error)]
-
-
-def error_from_list(given: list[Any]) -> ModelError:
-    return (NotCarriedModel if given[0] else ModelError)(given[1])
-
-
-def _plain(state: State) -> dict[str, Any]:
-    models = {
-        name: {
-            version: [
-                record.candidate and record.candidate.as_dict(),
-                record.error and error_as_list(record.error),
-                record.is_required,
-            ]
-            for version, record in records.items()
-        }
-        for name, records in state.models.items()
-    }
-    return {"models": models, "demanded": state.demanded, "refused": state.refused}
-
-
-def _state(given: dict[str, Any]) -> State:
-    models = {
-        name: {
-            version: Record(candidate and Candidate.from_dict(candidate), error and error_from_list(error), is_required)
-            for version, (candidate, error, is_required) in records.items()
-        }
-        for name, records in given["models"].items()
-    }
-    return State(models, given["demanded"], given["refused"])

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from multiprocessing.connection import wait
@@ -34,7 +32,7 @@ SHORT_LIFE_S = 5.0  # a worker that dies sooner is not started again at once
 class Supervisor:
     """Keeps `settings.worker_count` workers alive until a signal comes."""
 
-    def __init__(self, settings: Settings, listeners: Listeners) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners, folder: Path) -> None:
         self._settings = settings
         self._listeners = listeners
         self._context = multiprocessing.get_context("spawn")
@@ -42,7 +40,7 @@ class Supervisor:
         self._workers: dict[SpawnProcess, float] = {}
         self._signal: int | None = None
         self._failed = False
-        self._folder = Path(tempfile.mkdtemp(prefix="actserve-"))  # what the workers share; nobody else can enter
+        self._folder = folder  # what the workers share
 
     def run(self) -> int:
         """The exit status: 0 after a signal, 3 when a worker could not start at all."""
@@ -50,14 +48,11 @@ class Supervisor:
         os.environ[SHARED_FOLDER] = str(self._folder)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        try:
-            for index in range(self._settings.worker_count):
-                self._start(announce=index == 0)
-            while self._signal is None and not self._failed:
-                self._replace_dead()
-            self._stop()
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        for index in range(self._settings.worker_count):
+            self._start(announce=index == 0)
+        while self._signal is None and not self._failed:
+            self._replace_dead()
+        self._stop()
         return START_FAILED if self._failed else 0
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

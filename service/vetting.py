@@ -17,6 +17,7 @@ from service.session import ProviderError, Runtime
 log = logging.getLogger("actserve.repository")
 
 WARM_UP_S = 10.0
+CHANGED = "its files changed while they were read, or since another worker has read them."
 POOL_THREADS = 256  # of all pools together; two for each of a thousand models would not even be allowed in a container
 
 
@@ -70,12 +71,12 @@ class Vetting:
         model = Model(
             candidate.name, candidate.version, candidate.path, self._share(candidate, among), candidate.toml_path
         )
-        if properties(candidate.toml_path).get("required", True) not in (True, False):
+        if not isinstance(properties(candidate.toml_path).get("required", True), bool):
             raise ModelError("`required` in its model.toml must be true or false.")
         if not candidate.is_shipped:
             _warm_up(model)
         if not candidate.is_unchanged():
-            raise ModelError("its files changed while they were read.")
+            raise ModelError(CHANGED)
         return model
 
     def _share(self, candidate: Candidate, among: int) -> Runtime:
@@ -100,7 +101,7 @@ def copied(candidate: Candidate, folder: Path) -> Candidate:
     except OSError as error:
         raise ModelError(f"its files cannot be copied ({error.strerror}).") from error
     if not candidate.is_unchanged():
-        raise ModelError("its files changed while they were read.")
+        raise ModelError(CHANGED)
     return candidate.moved(folder)
 
 

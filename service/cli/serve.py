@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from service import hosting
+from service import hosting, shared
 from service.errors import ModelError, SettingsError
 from service.server import bind, serve
 from service.settings import Settings, flag, read, variable
@@ -46,7 +46,8 @@ def command(**values: Any) -> None:
         settings = read(hosting.completed(values, os.environ))
         with contextlib.closing(bind(settings)) as listeners:
             if settings.worker_count > 1:
-                sys.exit(Supervisor(settings, listeners).run())
+                with shared.folder() as folder:
+                    sys.exit(Supervisor(settings, listeners, folder).run())
             serve(settings, listeners)
     except (SettingsError, ModelError) as error:
         print(f"actserve: {error}", file=sys.stderr)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
-from service.errors import Detail, NotReady
+from service.errors import Detail, NotReady, ServiceError
 from service.exchange import Handler, Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import CONTENT_TYPE, Metrics
 from service.repository import Repository
 from service.schemas import described
+from service.workers import Content, Workers
+
+PROBLEMS = "problems"
+WORKERS_ANSWER_S = 1.0
 
 
 async def live(request: Request) -> Response:
@@ -18,28 +23,41 @@ async def live(request: Request) -> Response:
 
 
 class Ready:
-    """200 when every model that should be served is, and the process is not about to stop; else 503 and why."""
+    """200 when every model that should be served is, in every worker, since the next request may go to any of them, and
+    the process is not about to stop; else 503 and why."""
 
-    def __init__(self, repository: Repository, lifecycle: Lifecycle) -> None:
+    def __init__(self, repository: Repository, lifecycle: Lifecycle, workers: Workers) -> None:
         self._repository = repository
         self._lifecycle = lifecycle
+        self._workers = workers
+        workers.on(PROBLEMS, self._own)
 
     async def __call__(self, request: Request) -> Response:
         """200 when requests should be sent here."""
         retry = (("Retry-After", "5"),)
         if self._lifecycle.draining:
             raise NotReady("The server is stopping; what it has accepted is being answered.", headers=retry)
-        if problems := self._repository.problems():
+        if problems := self._repository.problems() or await self._elsewhere():
             details = [Detail("models", "every model loaded", problem) for problem in problems]
             raise NotReady(problems[0], *details, headers=retry)
         return answer_json({"ready": True})
+
+    async def _own(self, question: Content) -> Content:
+        return {"problems": self._repository.problems()}
+
+    async def _elsewhere(self) -> list[str]:
+        try:
+            answers = await self._workers.ask(PROBLEMS, {}, WORKERS_ANSWER_S)
+        except ServiceError:  # a worker that is busy is no reason to take all of them out of service
+            return []
+        return [problem for answer in answers for problem in answer["problems"]]
 
 
 def _metrics(metrics: Metrics, observe: Callable[[], None]) -> Handler:
     async def expose(request: Request) -> Response:
         """Prometheus text format, over all workers."""
         observe()
-        return Response(metrics.expose(), CONTENT_TYPE)
+        return Response(await asyncio.to_thread(metrics.expose), CONTENT_TYPE)  # for a thousand models it takes a while
 
     return expose
 

@@ -108,11 +108,12 @@ class Scheduler:
         """Has the lane of a session go when `sweep` finds it idle."""
         self._retired.add(session)
 
-    def sweep(self) -> None:
-        """Lets go of the retired sessions whose lanes have nothing to do."""
+    def sweep(self) -> int:
+        """Lets go of the retired sessions whose lanes have nothing to do; how many are still at work."""
         for session in list(self._retired):
             if session in self._lanes and self._lanes[session].is_idle:
                 del self._lanes[session]
+        return sum(session in self._lanes for session in self._retired)
 
     def close(self) -> None:
         """Ends the runs that nobody waits for any more, so that the process need not wait for them either."""

@@ -110,6 +110,24 @@ def test_right_token_is_let_in(guarded: TestClient) -> None:
         assert guarded.get("/models", headers={"authorization": f"{scheme} s3cret"}).status_code == 200
 
 
+def test_admin_token_opens_changes_alone_and_the_rest_too(start: Start, is_error: IsError) -> None:
+    client = start(api_token="api", admin_token="admin", model_control="explicit")
+    load, models = "/v2/repository/models/digits/load", "/models"
+    is_error(client.post(load), 401)
+    assert "admin" in is_error(client.post(load, headers={"authorization": "Bearer api"}), 403)["error"]
+    assert client.post(load, headers={"authorization": "Bearer admin"}).status_code == 200
+    for token in ("api", "admin"):
+        assert client.get(models, headers={"authorization": f"Bearer {token}"}).status_code == 200
+    is_error(client.get(models, headers={"authorization": "Bearer else"}), 403)
+
+
+def test_admin_token_alone_guards_changes_alone(start: Start, is_error: IsError) -> None:
+    client = start(admin_token="admin", model_control="explicit")
+    assert client.get("/models").status_code == 200
+    is_error(client.post("/v2/repository/models/digits/load"), 401)
+    assert client.post("/v2/repository/index").status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/metrics", "/health/live", "/health/ready"])
 def test_probes_and_pages_need_no_token(guarded: TestClient, path: str) -> None:
     assert guarded.get(path).status_code == 200

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.errors import ModelError, NotCarried, NotFound, NotReady, Unfit
-from service.repository import Repository
+from service.repository import Entry, Repository, Version
 from service.session import Runtime
 from service.tensors import BY_NAME
 
@@ -197,3 +197,45 @@ def test_scores_that_are_no_floats_break_that_model_alone(graphs: Any, tmp_path:
     graphs.classifier(tmp_path / "own.onnx", kind=2)
     (problem,) = Repository(tmp_path, cpu).problems()
     assert "no float output" in problem
+
+
+def test_default_that_was_demanded_is_never_another_model(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    graphs.identity(tmp_path / "own.onnx", 1, ["n"])
+    found = Repository(tmp_path, cpu, "other", with_networks=False)
+    assert found.model().name == "own"
+    assert found.problems() == []
+    found = Repository(tmp_path, cpu, "other", with_networks=False, is_default_demanded=True)
+    with pytest.raises(NotFound, match="other"):
+        found.model()
+    (problem,) = found.problems()
+    assert "--default-model" in problem
+
+
+def test_swap_gives_what_is_gone_and_keeps_what_is_not_named(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    for name in ("one", "two"):
+        graphs.identity(tmp_path / f"{name}.onnx", 1, ["n"])
+    found = Repository(tmp_path, cpu, with_networks=False)
+    one, two = found.model("one"), found.model("two")
+    assert found.swap({"one": found.entry("one")}) == []
+    assert found.swap({"one": None}) == [one]
+    assert names(found) == {"two"}
+    refused = Version("1", None, two, ModelError("a newer file is broken"))
+    assert found.swap({"two": Entry("two", {"1": refused})}) == []
+    assert found.model("two") is two
+    assert found.problems() == []
+    assert found.entry("two").refused.keys() == {"1"}
+
+
+def test_only_what_is_required_holds_readiness_down(tmp_path: Path, cpu: Runtime) -> None:
+    for name in ("needed", "other"):
+        (tmp_path / f"{name}.onnx").write_bytes(b"no")
+    (tmp_path / "other.toml").write_text("required = false")
+    found = Repository(tmp_path, cpu)
+    (problem,) = found.problems()
+    assert "needed" in problem
+    found.demanded = ["absent"]
+    found.swap({"absent": Entry("absent")})
+    (problem,) = found.problems()
+    assert "absent" in problem
+    with pytest.raises(NotFound):
+        found.model("absent")

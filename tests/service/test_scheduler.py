@@ -364,3 +364,21 @@ def test_joined_and_single_answers_of_the_shipped_network_are_equal_to_the_bit(s
 
 def oracle_rows(session: Session, x: Array) -> Array:
     return session.run({"input": x}, ["probabilities"])[0]
+
+
+def test_retired_session_is_let_go_once_its_last_caller_is_answered(scheduler: Scheduler, same: Recorder) -> None:
+    async def retire() -> None:
+        same.gate.clear()
+        waiting = [
+            asyncio.create_task(scheduler.run(same, rows(1, value), ["y"], rows=1, joinable=False)) for value in (1, 2)
+        ]
+        await asyncio.sleep(0.01)
+        scheduler.retire(same)
+        assert scheduler.sweep() == 1
+        same.gate.set()
+        assert [result.arrays[0][0, 0] for result in await asyncio.gather(*waiting)] == [1, 2]
+        late = await scheduler.run(same, rows(1, 3), ["y"], rows=1, joinable=False)  # it had looked it up before
+        assert late.arrays[0][0, 0] == 3
+        assert scheduler.sweep() == 0
+
+    asyncio.run(retire())

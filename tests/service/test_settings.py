@@ -93,22 +93,23 @@ def test_text_is_read_as_the_settings_type() -> None:
     assert found.no_shipped_models is True
 
 
-def test_token_is_read_from_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["api_token", "admin_token"])
+def test_token_is_read_from_a_file(tmp_path: Path, name: str) -> None:
     file = tmp_path / "token"
     file.write_text("  secret\n")
-    found = read({"api_token_file": str(file)})
-    assert found.api_token is not None
-    assert found.api_token.get_secret_value() == "secret"
+    found = read({f"{name}_file": str(file)})
+    assert getattr(found, name).get_secret_value() == "secret"
     assert "secret" not in repr(found)
 
 
+@pytest.mark.parametrize("name", ["api_token", "admin_token"])
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
-def test_token_file_that_holds_none_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_token_file_that_holds_none_is_refused(tmp_path: Path, content: bytes | None, name: str) -> None:
     file = tmp_path / "token"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(SettingsError, match="--api-token-file"):
-        read({"api_token_file": file})
+    with pytest.raises(SettingsError, match=f"{flag(name)}-file"):
+        read({f"{name}_file": file})
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,31 @@ def test_wrong_setting_of_serve_is_one_sentence_and_status_2(arguments: list[str
     assert done.stderr.count("\n") == 1
 
 
-def test_token_and_token_file_together_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["api_token", "admin_token"])
+def test_token_and_token_file_together_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "token").write_text("secret")
     with pytest.raises(SettingsError, match="expected one of them"):
-        read({"api_token": "a", "api_token_file": str(tmp_path / "token")})
+        read({name: "a", f"{name}_file": str(tmp_path / "token")})
+
+
+@pytest.mark.parametrize("given", ["a,b", ("a", "b"), ("a, b",), [" a", "b,"]])
+def test_models_to_load_are_named_together_or_one_by_one(given: Any) -> None:
+    assert read({"model_control": "explicit", "load_model": given}).load_model == ("a", "b")
+
+
+def test_models_to_load_need_the_mode_that_loads_by_name() -> None:
+    with pytest.raises(SettingsError, match="--model-control explicit"):
+        read({"load_model": "a"})
+    with pytest.raises(SettingsError, match="alone"):
+        read({"load_model": "a,*", "model_control": "explicit"})
+    assert not read({"load_model": ()}).load_model  # as from the command line where none is given
+
+
+def test_flag_that_may_be_repeated_is_taken_from_the_variable_too() -> None:
+    for arguments, environment in (
+        (["--load-model", "a", "--load-model", "b"], {}),
+        ([], {"ACTSERVE_LOAD_MODEL": "a,b"}),
+    ):
+        done = CliRunner().invoke(main, ["serve", *arguments], env=environment)
+        assert done.exit_code == 2
+        assert "--load-model: needs --model-control explicit" in done.stderr

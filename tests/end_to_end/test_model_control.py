@@ -414,6 +414,44 @@ def test_memory_of_unloaded_models_is_given_back(explicit: Explicit, folder: Pat
     assert max(later) < first + 20_000, (first, later)  # kB; each load takes 32 MiB
 
 
+def test_request_under_way_is_answered_by_the_model_that_is_unloaded(
+    serve: Any, slow_models: Path, wait_until: Any
+) -> None:
+    server = serve("--models", str(slow_models), "--model-control", "explicit", "--load-model", "slow")
+    answers: list[Any] = []
+    caller = threading.Thread(target=lambda: answers.append(server.post("/predict/slow", {"inputs": 2000})))
+    caller.start()
+    wait_until(lambda: server.metrics()["actserve_requests_in_flight"] == 2, "the request has not begun")
+    assert server.post(UNLOAD.format("slow"), b"").status == 200
+    assert server.post("/predict/slow", {"inputs": 1}).status == 404
+    assert not answers, "it was too quick to show anything"
+    assert index(server)["slow", "1"][0] == "UNLOADING"
+    caller.join()
+    assert answers[0].json()["outputs"] == pytest.approx(160, rel=1e-3)
+    wait_until(lambda: index(server)["slow", "1"] == ("UNAVAILABLE", "unloaded"), "it is not let go")
+
+
+def test_worker_that_dies_in_a_change_leaves_the_others_alike(
+    explicit: Explicit, folder: Path, wait_until: Any
+) -> None:
+    server = explicit(2, "--load-model", "adding")
+    for number, pid in enumerate(children(server.pid)):
+        put(folder, "adding", adding(10 + number))
+        caller = threading.Thread(target=lambda: _quietly(server.post, LOAD.format("adding"), b""))
+        caller.start()
+        os.kill(pid, signal.SIGKILL)  # it may lead the change, take part in it, or not have heard of it
+        caller.join()
+        wait_until(lambda n=number: server.log.count("activations;") == 3 + n, "no worker took its place")
+        assert len(predicted(server, "adding", 20)) == 1
+        assert server.post(LOAD.format("adding"), b"").status == 200
+        assert predicted(server, "adding", 20) == {10 + number}
+
+
+def _quietly(call: Callable[..., Any], *arguments: Any) -> None:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        call(*arguments)
+
+
 @pytest.fixture
 def tokens() -> dict[str, dict[str, str]]:
     return {name: {"Authorization": f"Bearer {name}-token"} for name in ("api", "admin", "wrong")}

@@ -174,3 +174,13 @@ def test_a_thousand_models_stay_readable(start: Callable[..., TestClient], graph
     assert json.dumps(found).count('"operationId"') == len(
         {operation["operationId"] for path in found["paths"].values() for operation in path.values()}
     )
+
+
+def test_document_follows_what_is_loaded_and_unloaded(
+    start: Callable[..., TestClient], graphs: Any, tmp_path: Path
+) -> None:
+    graphs.identity(tmp_path / "mine.onnx", 1, ["n", 2])
+    client = start(models=tmp_path, model_control="explicit", no_shipped_models=True)
+    for verb, is_there in (("load", True), ("unload", False)):
+        assert client.post(f"/v2/repository/models/mine/{verb}").status_code == 200
+        assert ("/predict/mine" in client.get("/openapi.json").json()["paths"]) is is_there

@@ -29,6 +29,7 @@ from service.engine import Engine
 from service.errors import MethodNotAllowed, NotFound, ServiceError
 from service.exchange import Handler, Request, Response, Route
 from service.front import Front
+from service.heads import Heads
 from service.introspection import Introspection
 from service.ledger import Ledger
 from service.lifecycle import Lifecycle
@@ -74,6 +75,7 @@ class Parts:
     lifecycle: Lifecycle
     scheduler: Scheduler
     rpc: RpcServer
+    heads: Heads
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -105,6 +107,8 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     introspection = Introspection(repository, workers, settings)
 
     def observe() -> None:
+        metrics.hand_over()
+        metrics.in_flight.set(len(front.under_way))
         metrics.ready.set(not lifecycle.draining and not repository.problems())
         metrics.queued_rows.set(scheduler.queued_rows)
 
@@ -144,11 +148,12 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *health.routes(ready, metrics, observe),
         *pages.routes(repository, app.openapi),
     ]
-    for route in (*platforms.named(settings, predictor, ready, routes), *routes):
+    routes = [*platforms.named(settings, predictor, ready, routes), *routes]
+    for route in routes:
         app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
     app.add_exception_handler(HTTPException, _Unmatched(front, settings))
     rpc = RpcServer(front, repository, engine, routes, settings.max_body_bytes)
-    return Parts(app, repository, lifecycle, scheduler, rpc)
+    return Parts(app, repository, lifecycle, scheduler, rpc, Heads(routes, front, settings.max_body_bytes))
 
 
 def _control(

@@ -7,12 +7,16 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from service.errors import BadBody, TooLarge
+from service.errors import BadBody, ServiceError, TooLarge
 from service.exchange import Request, Response, Route
-from service.front import Disconnected, Front, request_id
+from service.front import Exchange, Front, request_id
 
 LINGER_S = 2.0
 LINGER_BYTES = 1 << 24
+
+
+class Disconnected(Exception):
+    """The caller left."""
 
 
 class Endpoint:
@@ -34,11 +38,41 @@ class Endpoint:
             scope.get("path_params", {}),
         )
         body = Body(receive, headers, self._max_body_bytes)
+        answer = Answer()
+        exchange = self._front.open(self.route, request, answer.set)
+        listening = asyncio.create_task(_listen(exchange, body, answer))
         try:
-            response = await self._front.answer(self.route, request, body.read)
-        except Disconnected:
-            return
-        await _send(send, response, body)
+            await answer.is_due.wait()
+        except asyncio.CancelledError as error:  # the drain time is over
+            exchange.refuse(error)
+        listening.cancel()
+        if answer.response is not None:
+            await _send(send, answer.response, body)
+
+
+class Answer:
+    """Where an exchange leaves its answer; none is there when the caller left before."""
+
+    def __init__(self) -> None:
+        self.is_due = asyncio.Event()
+        self.response: Response | None = None
+
+    def set(self, response: Response | None) -> None:
+        self.response = response
+        self.is_due.set()
+
+
+async def _listen(exchange: Exchange, body: Body, answer: Answer) -> None:
+    """Hands the body on when it has come, and after that waits for the caller to leave."""
+    try:
+        if not exchange.is_over:
+            exchange.start(await body.read())
+            await body.until_disconnected()
+    except Disconnected:
+        exchange.leave()
+        answer.set(answer.response)
+    except ServiceError as error:
+        exchange.refuse(error)
 
 
 class Body:
@@ -64,6 +98,11 @@ class Body:
                 raise self._too_large("more")
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def until_disconnected(self) -> None:
+        """Raises Disconnected when the caller leaves; nothing else can come behind a body."""
+        if (await self._receive())["type"] == "http.disconnect":
+            raise Disconnected
 
     async def linger(self) -> None:
         """Takes some of what is still being sent and drops it, so that a caller who reads only after writing finds

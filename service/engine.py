@@ -46,7 +46,7 @@ class Engine:
             instances=request.rows,
             ran=model.tally.ran,
         )
-        request.timings.ran(result)
+        request.timings.took(result)
         return result.arrays
 
 

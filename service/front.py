@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from itertools import count
+from secrets import token_hex
 from time import perf_counter
+from typing import Any
+
+from pydantic import SecretStr
 
 from service.codecs import compression
 from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, ServiceError, TooLarge, Unauthorized
 from service.exchange import Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
-from service.model import Model
 from service.settings import Settings
 
 log = logging.getLogger("actserve.request")
@@ -25,72 +28,105 @@ log = logging.getLogger("actserve.request")
 MAX_ID_LENGTH = 128
 _WRONG_ADMIN = "Loading and unloading need the admin token (`--admin-token`), and that is another one."
 QUICK_BYTES = 1 << 20  # inflated in a few milliseconds; compressing takes ten times as long
+LATE_S = 0.02  # how late a passed deadline may be seen: one timer looks after those of all requests
+OURS = token_hex(8)  # what the ids of this process begin with
+NUMBERS = count(1)
 
-ReadBody = Callable[[], Awaitable[bytes]]
-
-
-class Disconnected(Exception):
-    """The caller left; there is nobody to answer."""
+Deliver = Callable[[Response], None]
 
 
 class Front:
-    """Answers a request with a route's handler, or with the error it ended in."""
+    """Answers requests with their routes' handlers, or with the errors they ended in."""
 
     def __init__(self, settings: Settings, metrics: Metrics, lifecycle: Lifecycle) -> None:
-        self._settings = settings
-        self._metrics = metrics
-        self._lifecycle = lifecycle
+        self.metrics = metrics
+        self.lifecycle = lifecycle
+        self.under_way: set[Exchange] = set()
+        self._limit_s = settings.request_timeout_s
+        self._max_body_bytes = settings.max_body_bytes
+        self._is_watching = False
+        api, admin = _secret(settings.api_token), _secret(settings.admin_token)
+        self._tokens = [*api, *admin] if api else []
+        self._admin_tokens = admin or self._tokens
+        self._cross_origin = _cross_origin(settings.cors_origin)
 
-    async def answer(self, route: Route, request: Request, read_body: ReadBody) -> Response:
-        """Never raises but Disconnected: a fault of ours is a 500 here and a traceback in the log."""
-        started = perf_counter()
-        self._metrics.in_flight.inc()
-        if not route.is_open:
-            self._lifecycle.saw_request()
-        try:
-            response = await self._handle(route, request, read_body)
-        except ServiceError as error:
-            response = self._refusal(request, error)
-        except asyncio.CancelledError:
-            if not self._lifecycle.draining:
-                self._metrics.errors.labels("disconnected").inc()
-                raise Disconnected from None
-            # The drain time is over.
-            response = self._refusal(request, NotReady("The server stopped before it had the answer."))
-        except Disconnected:
-            self._metrics.errors.labels("disconnected").inc()
-            raise
-        except Exception:
-            log.exception("unexpected error", extra={"request_id": request.id, "path": request.path})
-            response = self._refusal(request, Internal())
-        finally:
-            self._metrics.in_flight.dec()
-        return self._finished(route, request, response, perf_counter() - started)
-
-    async def _handle(self, route: Route, request: Request, read_body: ReadBody) -> Response:
-        if not route.is_open:
-            self._authorise(route, request.headers)
+    def open(self, route: Route, request: Request, deliver: Deliver) -> Exchange:
+        """A request whose head has come. One that may not come in is answered before this returns."""
         if not route.is_admin:
-            request.shorten(self._settings.request_timeout_s)
+            request.shorten(self._limit_s)
+        exchange = Exchange(self, route, request, deliver)
+        self.under_way.add(exchange)
+        if not self._is_watching:
+            self._watch()
+        if not route.is_open:
+            self.lifecycle.saw_request()
+            try:
+                self.authorise(route, request.headers)
+            except ServiceError as error:
+                exchange.refuse(error)
+        return exchange
+
+    async def answer(self, route: Route, request: Request, body: bytes) -> Response:
+        """The answer to a request that is there as a whole. A caller who is cancelled has left, but for one whom the
+        server cancels when the drain time is over."""
+        answered = asyncio.Event()
+        answers: list[Response] = []
+
+        def deliver(response: Response) -> None:
+            answers.append(response)
+            answered.set()
+
+        exchange = self.open(route, request, deliver)
+        if not exchange.is_over:
+            exchange.start(body)
         try:
-            async with asyncio.timeout(request.timeout_s) as request.deadline:
-                encoded = compression.encodings(request.headers)
-                request.body = await read_body()
-                request.timings.begin()
-                if encoded and request.body:
-                    request.body = await self._decompressed(request.body, encoded)
-                response = await route.handler(request)
-                if len(response.body) > compression.SMALL or "accept-encoding" in request.headers:
-                    await _compress(request.headers, response)
-                if "compute" in request.timings.seconds:
-                    request.timings.end("encode")
-                return response
-        except TimeoutError as error:
-            raise DeadlinePassed(f"No answer within {request.timeout_s:g} s.") from error
+            await answered.wait()
+        except asyncio.CancelledError as error:
+            if not self.lifecycle.draining:
+                exchange.leave()
+                raise
+            exchange.refuse(error)
+        return answers[0]
+
+    def _watch(self) -> None:
+        """Ends what has passed its deadline: the common one, or a shorter one of its own."""
+        now = perf_counter()
+        for exchange in list(self.under_way):
+            limit_s = exchange.request.timeout_s
+            if limit_s is not None and now - exchange.started >= limit_s:
+                exchange.expire(limit_s)
+        self._is_watching = bool(self.under_way)
+        if self._is_watching:
+            asyncio.get_running_loop().call_later(LATE_S, self._watch)
+
+    def authorise(self, route: Route, headers: Mapping[str, str]) -> None:
+        """Compares the bearer token, where one is set, in constant time. The admin token opens what the other opens;
+        where only the other is set, it opens everything."""
+        allowed = self._admin_tokens if route.is_admin else self._tokens
+        if not allowed:
+            return
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized("A bearer token is needed.", headers=(("WWW-Authenticate", "Bearer"),))
+        given = token.strip().encode()
+        if not any(hmac.compare_digest(given, one) for one in allowed):
+            wrong_kind = route.is_admin and allowed != self._tokens
+            raise Forbidden(_WRONG_ADMIN if wrong_kind else "That token is not the one set here.")
+
+    async def handle(self, route: Route, request: Request) -> Response:
+        """The handler's answer, with what HTTP may have wrapped around both bodies."""
+        encoded = compression.encodings(request.headers)
+        if encoded and request.body:
+            request.body = await self._decompressed(request.body, encoded)
+        response = await route.handler(request)
+        if len(response.body) > compression.SMALL or "accept-encoding" in request.headers:
+            await _compress(request.headers, response)
+        request.timings.encoded()
+        return response
 
     async def _decompressed(self, body: bytes, encoded: tuple[str, ...]) -> bytes:
         """Here where that is quick, which a body so much smaller than what it holds does not tell, else in a thread."""
-        limit = self._settings.max_body_bytes
+        limit = self._max_body_bytes
         try:
             return compression.decompress(body, encoded, min(limit, QUICK_BYTES))
         except TooLarge:
@@ -98,58 +134,128 @@ class Front:
                 raise
         return await asyncio.to_thread(compression.decompress, body, encoded, limit)
 
-    def _authorise(self, route: Route, headers: Mapping[str, str]) -> None:
-        """Compares the bearer token, where one is set, in constant time. The admin token opens what the other opens;
-        where only the other is set, it opens everything."""
-        api, admin = self._settings.api_token, self._settings.admin_token
-        allowed = [admin] if route.is_admin and admin else [api, admin] if api else []
-        if not allowed:
-            return
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthorized("A bearer token is needed.", headers=(("WWW-Authenticate", "Bearer"),))
-        given = token.strip().encode()
-        if not any(hmac.compare_digest(given, one.get_secret_value().encode()) for one in allowed if one):
-            raise Forbidden(_WRONG_ADMIN if allowed == [admin] else "That token is not the one set here.")
-
-    def _refusal(self, request: Request, error: ServiceError) -> Response:
-        self._metrics.errors.labels(error.reason).inc()
+    def refusal(self, request: Request, error: ServiceError) -> Response:
+        self.metrics.errors.labels(error.reason).inc()
         level = logging.ERROR if error.status == 500 else logging.INFO
         log.log(level, error.message, extra={"request_id": request.id, "path": request.path, "status": error.status})
         response = answer_json(error.as_dict(), error.status, error.headers)
         response.error = error
         return response
 
-    def _finished(self, route: Route, request: Request, response: Response, duration_s: float) -> Response:
-        self._metrics.requests.labels(request.method, route.path, str(response.status)).inc()
-        self._metrics.duration.labels(route.path).observe(duration_s)
-        self._metrics.stages(request.timings)
+    def finished(self, route: Route, request: Request, response: Response, duration_s: float) -> None:
+        """Counts an answer and gives it the headers that every one has."""
+        self.metrics.answered(route, request, response.status, duration_s)
         if request.model is not None:
-            self._count(request.model, request, response.status == 200)
+            timings = request.timings
+            seconds = perf_counter() - timings.began
+            request.model.tally.answered(request.rows, timings, seconds, response.status == 200)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("answered", extra=_line(request, response, duration_s))
         response.headers += (("X-Request-Id", request.id), ("Server-Timing", request.timings.header()))
-        response.headers += self._cross_origin() + (("Connection", "close"),) * self._lifecycle.draining
-        return response
+        response.headers += self._cross_origin
+        if self.lifecycle.draining:
+            response.headers += (("Connection", "close"),)
 
-    def _count(self, model: Model, request: Request, is_success: bool) -> None:
-        seconds = perf_counter() - request.timings.began
-        if is_success:
-            self._metrics.rows.labels(model.name, model.version).inc(request.rows)
-            model.tally.succeeded(request.rows, request.timings.seconds, seconds)
+
+class Exchange:
+    """One request under way. It is answered once, through `deliver`, unless its caller leaves before."""
+
+    __slots__ = ("_awaited", "_coroutine", "_deliver", "_front", "_task", "is_over", "request", "route", "started")
+
+    def __init__(self, front: Front, route: Route, request: Request, deliver: Deliver) -> None:
+        self.route = route
+        self.request = request
+        self.is_over = False
+        self._front = front
+        self._deliver = deliver
+        self._coroutine: Coroutine[Any, Any, Response] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.started = perf_counter()
+
+    def start(self, body: bytes) -> None:
+        """The body is there: runs the handler, up to the point where it waits for something."""
+        self.request.body = body
+        self.request.timings.begin()
+        coroutine = self._front.handle(self.route, self.request)
+        if self.route.is_hot:
+            self._coroutine = coroutine
+            self._step()
         else:
-            model.tally.failed(seconds)
+            self._task = asyncio.get_running_loop().create_task(self._in_task(coroutine))
 
-    def _cross_origin(self) -> tuple[tuple[str, str], ...]:
-        """What lets a page of the named origin read this answer, https://fetch.spec.whatwg.org/#http-cors-protocol."""
-        if self._settings.cors_origin is None:
-            return ()
-        exposed = "X-Request-Id, Server-Timing, Retry-After"
-        return (
-            ("Access-Control-Allow-Origin", self._settings.cors_origin),
-            ("Access-Control-Expose-Headers", exposed),
-            ("Vary", "Origin"),
-        )
+    def _step(self, _: object = None) -> None:
+        """Runs the handler on, without a task around it: that would cost more than what most of them do."""
+        if self.is_over:
+            return
+        try:
+            awaited = self._coroutine.send(None)  # type: ignore[union-attr]
+        except StopIteration as end:
+            self._end(end.value)
+        except BaseException as error:
+            self.refuse(error)
+        else:
+            awaited.add_done_callback(self._step)
+
+    async def _in_task(self, coroutine: Coroutine[Any, Any, Response]) -> None:
+        try:
+            self._end(await coroutine)
+        except BaseException as error:
+            self.refuse(error)
+
+    def refuse(self, error: BaseException) -> None:
+        """Answers with what went wrong: the request's fault, or ours."""
+        if self.is_over:
+            return
+        if isinstance(error, asyncio.CancelledError):
+            error = NotReady("The server stopped before it had the answer.")
+        elif not isinstance(error, ServiceError):
+            extra = {"request_id": self.request.id, "path": self.request.path}
+            log.error("unexpected error", exc_info=error, extra=extra)
+            error = Internal()
+        self._answer(self._front.refusal(self.request, error))
+
+    def expire(self, limit_s: float) -> None:
+        """The deadline has passed: whatever it waits for is given up."""
+        self._give_up()
+        self.refuse(DeadlinePassed(f"No answer within {limit_s:g} s."))
+
+    def leave(self) -> None:
+        """The caller has left: nothing more is done for it."""
+        if not self.is_over:
+            self._close()
+            self._front.metrics.errors.labels("disconnected").inc()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        elif self._coroutine is not None:
+            self._coroutine.close()
+
+    def _end(self, response: Response) -> None:
+        if not self.is_over:
+            self._answer(response)
+
+    def _answer(self, response: Response) -> None:
+        self._close()
+        self._front.finished(self.route, self.request, response, perf_counter() - self.started)
+        self._deliver(response)
+
+    def _close(self) -> None:
+        self.is_over = True
+        self._front.under_way.discard(self)
+
+
+def _secret(token: SecretStr | None) -> list[bytes]:
+    return [] if token is None else [token.get_secret_value().encode()]
+
+
+def _cross_origin(origin: str | None) -> tuple[tuple[str, str], ...]:
+    """What lets a page of the named origin read an answer, https://fetch.spec.whatwg.org/#http-cors-protocol."""
+    if origin is None:
+        return ()
+    exposed = "X-Request-Id, Server-Timing, Retry-After"
+    return (("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", exposed), ("Vary", "Origin"))
 
 
 async def _compress(headers: Mapping[str, str], response: Response) -> None:
@@ -172,7 +278,9 @@ async def _compress(headers: Mapping[str, str], response: Response) -> None:
 def request_id(headers: Mapping[str, str]) -> str:
     """The caller's `X-Request-Id` where it is printable and short, else a new one."""
     sent = headers.get("x-request-id", "")
-    return sent if 0 < len(sent) <= MAX_ID_LENGTH and sent.isascii() and sent.isprintable() else secrets.token_hex(16)
+    if 0 < len(sent) <= MAX_ID_LENGTH and sent.isascii() and sent.isprintable():
+        return sent
+    return f"{OURS}{next(NUMBERS):016x}"
 
 
 def _line(request: Request, response: Response, duration_s: float) -> dict[str, object]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -10,7 +12,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from service.exchange import STAGES, Timings
+from service.exchange import STAGES, Request, Route
 from service.model import Model
 from service.repository import Entry
 
@@ -24,8 +26,34 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody reads
 
 
+class Sorted:
+    """What a histogram is to be told. Its own `observe` walks the buckets under a lock, so the values of many requests
+    are sorted into buckets here and handed over together."""
+
+    __slots__ = ("_bounds", "_counts", "_histogram", "_sum")
+
+    def __init__(self, histogram: Histogram, bounds: tuple[float, ...]) -> None:
+        self._histogram = histogram
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def hand_over(self) -> None:
+        """Adds what has come since the last time. prometheus_client has no public way to add several at once."""
+        for bucket, count in zip(self._histogram._buckets, self._counts, strict=True):
+            if count:
+                bucket.inc(count)
+        self._histogram._sum.inc(self._sum)
+        self._counts = [0] * len(self._counts)
+        self._sum = 0.0
+
+
 class Metrics:
-    """Everything that `/metrics` shows."""
+    """Everything that `/metrics` shows. What each request adds to is kept in plain numbers until `hand_over`."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -47,7 +75,11 @@ class Metrics:
             buckets=STAGE_SECONDS,
             registry=registry,
         )
-        self._stages = {stage: self.stage.labels(stage) for stage in STAGES}
+        self._stages = [Sorted(self.stage.labels(stage), STAGE_SECONDS) for stage in STAGES]
+        self._durations: dict[str, Sorted] = {}
+        self._runs: dict[tuple[str, ...], Sorted] = {}
+        self._answers: Counts[tuple[str, str, int]] = Counts()
+        self._rows: Counts[tuple[str, str]] = Counts()
         self.rows = Counter("actserve_rows_total", "Rows computed.", ("model", "version"), registry=registry)
         self.run_rows = Histogram(
             "actserve_run_rows",
@@ -87,19 +119,38 @@ class Metrics:
         """Observes the rows of each run; a model that never runs costs no series, and the series is looked up once.
 
         Knows the model by its labels only: a reference would make a circle, and an unloaded model stay for a while."""
-        series: list[Histogram] = []
 
         def observe(rows: int) -> None:
-            if not series:
-                series.append(self.run_rows.labels(*labels))
-            series[0].observe(rows)
+            if labels not in self._runs:
+                self._runs[labels] = Sorted(self.run_rows.labels(*labels), ROWS)
+            self._runs[labels].observe(rows)
 
         return observe
 
-    def stages(self, timings: Timings) -> None:
-        """Observes every stage that a request went through."""
-        for stage, seconds in timings.seconds.items():
-            self._stages[stage].observe(seconds)
+    def answered(self, route: Route, request: Request, status: int, duration_s: float) -> None:
+        """Counts one answer, and observes every stage that its request went through."""
+        self._answers[request.method, route.path, status] += 1
+        durations = self._durations.get(route.path)
+        if durations is None:
+            durations = self._durations[route.path] = Sorted(self.duration.labels(route.path), SECONDS)
+        durations.observe(duration_s)
+        timings = request.timings
+        if timings.ran:
+            for stage, seconds in zip(self._stages, timings.stages(), strict=True):
+                stage.observe(seconds)
+        if request.model is not None and status == 200:
+            self._rows[request.model.name, request.model.version] += request.rows
+
+    def hand_over(self) -> None:
+        """Brings what is exposed up to date."""
+        for values in (*self._stages, *self._durations.values(), *self._runs.values()):
+            values.hand_over()
+        for (method, path, status), count in self._answers.items():
+            self.requests.labels(method, path, str(status)).inc(count)
+        for model, rows in self._rows.items():
+            self.rows.labels(*model).inc(rows)
+        self._answers.clear()
+        self._rows.clear()
 
     def expose(self) -> bytes:
         """The text format, over all workers; of the models, which are the same in all, this worker tells."""

@@ -1,4 +1,9 @@
-"""uvicorn's HTTP protocol with what it leaves open: how long a request's head may be and take, errors in our shape.
+"""uvicorn's HTTP protocol with a short way for the requests this service lives from, and with what it leaves open: how
+long a request's head may be and take, errors in our shape.
+
+A hot request goes from the parser to its exchange, and its answer to the transport, without a task, an ASGI message or
+a framework. A head that came before, byte for byte, is not even parsed. All else is as uvicorn does it: what is not
+hot, is framed unusually, or comes while a request is being answered goes its way, through the application.
 
 Neither the parser nor uvicorn bounds a head, so one connection could fill the memory with a header that never ends.
 """
@@ -7,25 +12,37 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.codecs import json, media
 from service.errors import BadBody
-from service.exchange import Timings
+from service.exchange import Response, Timings
 from service.front import request_id
+from service.heads import Head, Heads
 
 MAX_HEAD_BYTES = 1 << 16  # request line and headers
+END = b"\r\n\r\n"
+JOINED_BYTES = 1 << 14  # a longer body is written by itself: copying it behind the head costs more
+LINGER_S = 2.0
+IDLE_STEP_S = 1.0
 
 
 class Protocol(HttpToolsProtocol):
     """One connection. A head has `head_timeout_s` from when the connection opens or the head's first byte comes."""
 
+    heads: Heads
     head_timeout_s = 30.0
+    cycle: Any
     _head_bytes = 0
     _in_head = False
+    _in_message = False
     _head_timer: asyncio.TimerHandle | None = None
+    _idle_since = 0.0
+    _heads_read = 0
+    _first: Any = None  # the cycle of the first head in the data being parsed
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,7 +53,27 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        if self._in_message or not self._is_free:
+            self._parse(data)
+            return
+        end = data.find(END) + len(END)
+        head = self.heads.known.get(data[:end])
+        if head is not None and len(data) == end + head.length:
+            self._stop_head_timer()
+            self.cycle = turn = Turn(self, head)
+            turn.start(data[end:])
+            return
+        self._heads_read = 0
+        self._parse(data)
+        if self._heads_read and isinstance(self._first, Turn):
+            self.heads.remember(data[:end], self._first.head, len(self.headers))
+
+    @property
+    def _is_free(self) -> bool:
+        """True when no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _parse(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -46,6 +83,8 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
         if self._head_bytes > MAX_HEAD_BYTES:
             self.send_400_response(f"The head of a request may have {MAX_HEAD_BYTES} bytes.")
+        elif self._in_head:
+            self._start_head_timer()
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Answers as if no other protocol had been offered (RFC 9110 §7.8), as Java's own client does with each first
@@ -57,21 +96,78 @@ class Protocol(HttpToolsProtocol):
             body = SimpleNamespace(on_body=self.on_body, on_message_complete=self.on_message_complete)
             self.parser = httptools.HttpRequestParser(body)
             head = b"".join(b"%b: %b\r\n" % header for header in framing)
-            self.data_received(b"POST / HTTP/1.1\r\n" + head + b"\r\n" + rest)
+            self._parse(b"POST / HTTP/1.1\r\n" + head + b"\r\n" + rest)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
-        self._start_head_timer()
+        self._in_head = self._in_message = True
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_head_timer()
-        super().on_headers_complete()
+        head = self._hot_head() if self._is_free else None
+        if head is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = Turn(self, head)
+        self._heads_read += 1
+        if self._heads_read == 1:
+            self._first = self.cycle
+
+    def _hot_head(self) -> Head | None:
+        parser = self.parser
+        if parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
+            return None
+        if parser.should_upgrade() or not parser.should_keep_alive():
+            return None
+        return self.heads.read(self.url, self.headers)
+
+    def on_body(self, body: bytes) -> None:
+        if isinstance(self.cycle, Turn):
+            self.cycle.chunks.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        if isinstance(self.cycle, Turn):
+            chunks = self.cycle.chunks
+            self.cycle.start(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        else:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but that the timer of an idle connection is set once and looks for itself."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self._idle_since = self.loop.time()
+        if not self.flow.write_paused:
+            self.flow.resume_reading()
+        if self.timeout_keep_alive_task is None:
+            self._look_at_idleness()
+
+    def _look_at_idleness(self) -> None:
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s <= 0 and self._is_free and not self._in_message:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            wait_s = max(left_s, IDLE_STEP_S)
+            self.timeout_keep_alive_task = self.loop.call_later(wait_s, self._look_at_idleness)
+
+    def pause_writing(self) -> None:
+        """Who does not read its answers is asked nothing more."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.flow.resume_reading()
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is no HTTP request and closes; requests before it that are complete are answered first."""
-        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
+        if not self._is_free and not self.cycle.more_body:
             self.cycle.keep_alive = False
             self.flow.pause_reading()
             return
@@ -97,6 +193,69 @@ class Protocol(HttpToolsProtocol):
             self._head_timer = None
 
 
-def within(seconds: float) -> type[Protocol]:
-    """The protocol with a time limit for heads; uvicorn takes a class and makes the connections itself."""
-    return type("Protocol", (Protocol,), {"head_timeout_s": seconds})
+class Turn:
+    """A hot request on its connection. It stands where uvicorn keeps the cycle of the request being answered, and has
+    what uvicorn asks of one."""
+
+    def __init__(self, protocol: Protocol, head: Head) -> None:
+        self.head = head
+        self.chunks: list[bytes] = []
+        self.more_body = True
+        self.keep_alive = True
+        self.response_complete = False
+        self.message_event = self
+        self._protocol = protocol
+        self._exchange = protocol.heads.front.open(head.route, head.request(), self.write)
+
+    @property
+    def disconnected(self) -> bool:
+        return self._exchange.is_over
+
+    @disconnected.setter
+    def disconnected(self, _: bool) -> None:
+        self._exchange.leave()
+
+    def set(self) -> None:
+        """Nobody waits for a message: what comes is told at once."""
+
+    def start(self, body: bytes) -> None:
+        """The body is complete."""
+        self.more_body = False
+        if self.response_complete:  # refused while the body came
+            self._protocol.transport.close()
+        else:
+            self._exchange.start(body)
+
+    def write(self, response: Response) -> None:
+        """Writes the answer; behind one that came before the body did, the connection is closed."""
+        protocol = self._protocol
+        transport = protocol.transport
+        self.response_complete = True
+        if transport.is_closing():
+            return
+        is_last = not self.keep_alive or self.more_body
+        head = _head(response, protocol.server_state.default_headers, is_last)
+        if len(response.body) <= JOINED_BYTES:
+            transport.write(head + response.body)
+        else:
+            transport.write(head)
+            transport.write(response.body)
+        if self.more_body:
+            protocol.loop.call_later(LINGER_S, transport.close)
+        elif is_last:
+            transport.close()
+        protocol.on_response_complete()
+
+
+def _head(response: Response, default_headers: list[tuple[bytes, bytes]], is_last: bool) -> bytes:
+    lines = [f"content-type: {response.media_type}\r\ncontent-length: {len(response.body)}\r\n"]
+    lines += [f"{name.lower()}: {value}\r\n" for name, value in response.headers]
+    if is_last:
+        lines.append("connection: close\r\n")
+    defaults = [b"%b: %b\r\n" % header for header in default_headers]
+    return b"".join([STATUS_LINE[response.status], *defaults, "".join(lines).encode("latin-1"), b"\r\n"])
+
+
+def made_for(heads: Heads, head_timeout_s: float) -> type[Protocol]:
+    """The protocol with what it needs; uvicorn takes a class and makes the connections itself."""
+    return type("Protocol", (Protocol,), {"heads": heads, "head_timeout_s": head_timeout_s})

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from math import ceil
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
@@ -34,8 +33,7 @@ MAX_THREADS = 16  # over all models, so that a slow one, held to one thread a co
 Feeds = Mapping[str, Array]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """The arrays fetched, and where the time went, in seconds."""
 
     arrays: Sequence[Array]
@@ -43,26 +41,104 @@ class Result:
     compute_s: float
 
 
-@dataclass(slots=True, eq=False)
 class Job:
-    """One caller's arrays, waiting for a run; `alone` where they say something of the whole run and not of rows."""
+    """One caller's arrays, waiting for a run; `alone` where they say something of the whole run and not of rows.
 
-    feeds: Feeds
-    fetches: tuple[str, ...]
-    rows: int
-    future: asyncio.Future[Result]
-    alone: bool
-    instances: int
-    arrived: float = field(default_factory=perf_counter)
+    It is awaited for its result. Whoever stops waiting drops it. The result resumes the one who waits in the same turn
+    of the event loop, so several jobs of one run are answered together."""
+
+    __slots__ = (
+        "_failure",
+        "_future",
+        "_over",
+        "_result",
+        "_resume",
+        "alone",
+        "arrived",
+        "feeds",
+        "fetches",
+        "instances",
+        "kind",
+        "rows",
+        "size",
+    )
+
+    def __init__(self, feeds: Feeds, fetches: tuple[str, ...], rows: int, alone: bool, instances: int) -> None:
+        self.feeds = feeds
+        self.fetches = fetches
+        self.rows = rows
+        self.alone = alone
+        self.instances = instances
+        self.size = 0
+        kind: list[object] = [fetches]
+        for name, array in feeds.items():
+            self.size += array.size
+            kind += (name, array.dtype, array.shape[1:])
+        self.kind = kind  # equal for jobs whose rows can stand in one run
+        self.arrived = perf_counter()
+        self._over = False
+        self._result: Result | None = None
+        self._failure: BaseException | None = None
+        self._resume: Callable[[Job], object] | None = None
+        self._future: asyncio.Future[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """True when it has its result, or nobody waits for one."""
+        return self._over or (self._future is not None and self._future.cancelled())
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        try:
+            if not self._over:
+                yield from self._wait()
+        finally:
+            self._over = True
+        if self._failure is not None:
+            raise self._failure
+        assert self._result is not None
+        return self._result
+
+    def _wait(self) -> Generator[Any, None, None]:
+        """A task can wait for nothing but a future; whoever drives a handler without a task is given the job itself."""
+        if asyncio.current_task() is None:
+            yield self
+            return
+        self._future = asyncio.get_running_loop().create_future()
+        yield from self._future
+
+    def add_done_callback(self, resume: Callable[[Job], object]) -> None:
+        """As a future's, for the one who waits; it is called at once when there is a result."""
+        self._resume = resume
+
+    def finish(self, outcome: Result | Exception) -> None:
+        """The run is over."""
+        if self.is_over:
+            return
+        self._over = True
+        if isinstance(outcome, Exception):
+            self._failure = outcome
+        else:
+            self._result = outcome
+        if self._future is not None:
+            self._future.set_result(None)
+        elif self._resume is not None:
+            self._resume(self)
+
+    def drop(self) -> None:
+        """Nobody waits for it any more."""
+        self._over = True
+
+    def parts(self, rows: int) -> list[Job]:
+        """Jobs of at most `rows` rows each, that are this one together."""
+        starts = range(0, self.rows, rows)
+        return [
+            Job({name: array[at : at + rows] for name, array in self.feeds.items()}, self.fetches, size, False, size)
+            for at, size in zip(starts, (min(rows, self.rows - at) for at in starts), strict=True)
+        ]
 
     def joins(self, other: Job) -> bool:
         """True when both can stand in one run: neither alone, same fetches, same inputs, equal row shapes and types."""
-        return (
-            not (self.alone or other.alone)
-            and self.fetches == other.fetches
-            and self.feeds.keys() == other.feeds.keys()
-            and all(_row_type(array) == _row_type(other.feeds[name]) for name, array in self.feeds.items())
-        )
+        return not (self.alone or other.alone) and self.kind == other.kind
 
 
 class Scheduler:
@@ -94,10 +170,11 @@ class Scheduler:
         lane = self._lanes.get(session)
         if lane is None:
             lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads, ran)
-        future = asyncio.get_running_loop().create_future()
-        return await lane.submit(
-            Job(feeds, tuple(fetches), rows, future, alone, rows if instances is None else instances)
-        )
+        job = Job(feeds, tuple(fetches), rows, alone, rows if instances is None else instances)
+        if joinable and not alone and rows > self._limits[0]:
+            return await lane.run_in_parts(job)
+        lane.submit([job])
+        return await job
 
     @property
     def queued_rows(self) -> int:
@@ -152,18 +229,31 @@ class Lane:
     def is_idle(self) -> bool:
         return not (self._queue or self._running)
 
-    def submit(self, job: Job) -> asyncio.Future[Result]:
-        """Takes a job or refuses it at once. A job larger than the whole queue is taken when the queue is empty."""
-        if self.queued_rows and self.queued_rows + job.rows > self._max_queue_rows:
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Takes the jobs of one request or refuses them at once. One larger than the whole queue is taken when it is
+        empty."""
+        rows = sum(job.rows for job in jobs)
+        if self.queued_rows and self.queued_rows + rows > self._max_queue_rows:
             wait_s = max(1, ceil(self.queued_rows * self._cost.seconds_per_row))
             raise QueueFull(
                 f"The queue is full ({self.queued_rows} rows of {self._max_queue_rows}); try again in {wait_s} s.",
                 headers=(("Retry-After", str(wait_s)),),
             )
-        self._queue.append(job)
-        self.queued_rows += job.rows
+        self._queue.extend(jobs)
+        self.queued_rows += rows
         self._plan_turn()
-        return job.future
+
+    async def run_in_parts(self, whole: Job) -> Result:
+        """A job of more rows than a run may have, in several runs, between which others have theirs."""
+        parts = whole.parts(self._max_batch_size)
+        self.submit(parts)
+        try:
+            results = [await part for part in parts]
+        finally:
+            for part in parts:
+                part.drop()
+        arrays = [np.concatenate(pieces) for pieces in zip(*(result.arrays for result in results), strict=True)]
+        return Result(arrays, results[0].queue_s, perf_counter() - whole.arrived - results[0].queue_s)
 
     def _plan_turn(self) -> None:
         """A turn once everything that arrived in this turn of the event loop has been submitted."""
@@ -184,7 +274,7 @@ class Lane:
         rows = 0
         while self._queue and len(batch) != self._max_jobs:
             job = self._queue[0]
-            if not job.future.done():
+            if not job.is_over:
                 if batch and (rows + job.rows > self._max_batch_size or not job.joins(batch[0])):
                     break
                 batch.append(job)
@@ -230,12 +320,7 @@ class Lane:
             for run in outcome.runs:
                 self._ran(run)
         for job, found in zip(batch, outcome.answers, strict=True):
-            if job.future.done():
-                continue
-            if isinstance(found, Exception):
-                job.future.set_exception(found)
-            else:
-                job.future.set_result(Result(found, started - job.arrived, compute_s))
+            job.finish(found if isinstance(found, Exception) else Result(found, started - job.arrived, compute_s))
 
 
 Answers = list[Sequence[Array] | Exception]
@@ -268,10 +353,6 @@ class Cost:
         return self._seconds.get(size.bit_length(), UNKNOWN_S)
 
 
-def _row_type(array: Array) -> tuple[object, ...]:
-    return (array.dtype, *array.shape[1:])
-
-
 def _joined(batch: list[Job]) -> Feeds:
     if len(batch) == 1:
         return batch[0].feeds
@@ -279,7 +360,7 @@ def _joined(batch: list[Job]) -> Feeds:
 
 
 def _size(batch: list[Job]) -> int:
-    return sum(array.size for job in batch for array in job.feeds.values())
+    return sum(job.size for job in batch)
 
 
 def _split(arrays: list[Array], batch: list[Job]) -> Answers:

@@ -132,7 +132,7 @@ def serve(settings: Settings, listeners: Listeners, shared: Path | None = None, 
     config = uvicorn.Config(
         parts.app,
         loop="uvloop",
-        http=protocol.within(settings.request_timeout_s),
+        http=protocol.made_for(parts.heads, settings.request_timeout_s),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -7,15 +7,24 @@ Counted on each request, so it is kept to additions; seconds inside, nanoseconds
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from time import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 Told = dict[str, Any]
 
-STAGES = {"queue": "queue", "compute_input": "decode", "compute_infer": "compute", "compute_output": "encode"}
 OF_A_RUN = ("compute_input", "compute_infer", "compute_output")
+STAGES = ("queue", *OF_A_RUN)
 NEVER = ("cache_hit", "cache_miss")  # there is no cache of answers
+
+
+class Stages(Protocol):
+    """The seconds that a request spent in each stage."""
+
+    decode: float
+    queue: float
+    compute: float
+    encode: float
 
 
 class Run(NamedTuple):
@@ -51,12 +60,15 @@ class Tally:
 
     __slots__ = (
         "_by_rows",
+        "_compute",
+        "_decode",
+        "_encode",
         "_failed",
         "_failed_s",
         "_inferences",
         "_last",
         "_observe",
-        "_stages",
+        "_queue",
         "_succeeded",
         "_total_s",
     )
@@ -64,7 +76,7 @@ class Tally:
     def __init__(self) -> None:
         self._inferences = self._succeeded = self._failed = 0
         self._last = self._total_s = self._failed_s = 0.0
-        self._stages = dict.fromkeys(STAGES.values(), 0.0)
+        self._decode = self._queue = self._compute = self._encode = 0.0
         self._by_rows: defaultdict[int, Runs] = defaultdict(Runs)
         self._observe: Callable[[int], None] | None = None
 
@@ -72,20 +84,20 @@ class Tally:
         """Has `observe` told the rows of each run from now on."""
         self._observe = observe
 
-    def succeeded(self, rows: int, stages: Mapping[str, float], seconds: float) -> None:
-        """A request was answered, with the seconds it spent in each stage and in all."""
+    def answered(self, rows: int, stages: Stages, seconds: float, is_success: bool) -> None:
+        """A request that named this model was answered in so many seconds, or was refused or failed."""
         self._last = time()
+        if not is_success:
+            self._failed += 1
+            self._failed_s += seconds
+            return
         self._inferences += rows
         self._succeeded += 1
         self._total_s += seconds
-        for stage, spent in stages.items():
-            self._stages[stage] += spent
-
-    def failed(self, seconds: float) -> None:
-        """A request that named this model was refused or failed."""
-        self._last = time()
-        self._failed += 1
-        self._failed_s += seconds
+        self._decode += stages.decode
+        self._queue += stages.queue
+        self._compute += stages.compute
+        self._encode += stages.encode
 
     def ran(self, run: Run) -> None:
         """The session computed an answer, for one request or for several."""
@@ -95,7 +107,8 @@ class Tally:
 
     def told(self, name: str, version: str) -> Told:
         """The counts as the extension's object."""
-        stages = {field: _duration(self._succeeded, self._stages[stage]) for field, stage in STAGES.items()}
+        seconds = (self._queue, self._decode, self._compute, self._encode)
+        stages = {stage: _duration(self._succeeded, spent) for stage, spent in zip(STAGES, seconds, strict=True)}
         return {
             "name": name,
             "version": version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -69,20 +69,18 @@ class TensorSpec:
     datatype: Datatype
     shape: tuple[Dimension, ...] | None
 
-    @property
-    def has_rows(self) -> bool:
-        """True when the first dimension is free, so that it counts rows."""
-        return self.shape is not None and len(self.shape) > 0 and not isinstance(self.shape[0], int)
+    has_rows: bool = field(init=False)
+    """True when the first dimension is free, so that it counts rows."""
+    fixed_shape: tuple[int, ...] | None = field(init=False)
+    """The shape where every dimension is a fixed size, else None."""
+    row_shape: tuple[int, ...] | None = field(init=False)
+    """The shape of one row where every dimension after the first is a fixed size, else None."""
 
-    @property
-    def fixed_shape(self) -> tuple[int, ...] | None:
-        """The shape where every dimension is a fixed size, else None."""
-        return _fixed(self.shape)
-
-    @property
-    def row_shape(self) -> tuple[int, ...] | None:
-        """The shape of one row where every dimension after the first is a fixed size, else None."""
-        return _fixed(self.shape[1:]) if self.shape is not None and self.has_rows else None
+    def __post_init__(self) -> None:
+        has_rows = self.shape is not None and len(self.shape) > 0 and not isinstance(self.shape[0], int)
+        object.__setattr__(self, "has_rows", has_rows)
+        object.__setattr__(self, "fixed_shape", _fixed(self.shape))
+        object.__setattr__(self, "row_shape", _fixed(self.shape[1:]) if self.shape is not None and has_rows else None)
 
     def as_dict(self) -> dict[str, object]:
         """Open Inference Protocol metadata: -1 for a free dimension, plus the names of those that have one."""

@@ -42,7 +42,7 @@ class Activate:
         query = activation.from_query(request.query())
         output = self._output(model, query)
         found = await aside(len(request.body), DECODERS[given], model, request.body, query)
-        request.timings.end("decode")
+        request.timings.decoded()
         (array,) = await self._engine.infer(request, model, found.session, found.feeds | {"x": found.x}, (output,))
         return await aside(array.nbytes, _encode, model, output, array, wanted)
 
@@ -127,9 +127,10 @@ def _encode(model: Model, output: str, array: Array, wanted: str) -> Response:
 def routes(repository: Repository, engine: Engine) -> list[Route]:
     """The verb and its gradient."""
     summary = "Its gradient: the vector-Jacobian product with `grad_output` (default ones)"
+    activate, gradient = Activate(repository, engine), Gradient(repository, engine)
     return [
-        Route("POST", "/activate/{name}", Activate(repository, engine), _documentation("Apply an activation")),
-        Route("POST", "/activate/{name}/gradient", Gradient(repository, engine), _documentation(summary)),
+        Route("POST", "/activate/{name}", activate, _documentation("Apply an activation"), is_hot=True),
+        Route("POST", "/activate/{name}/gradient", gradient, _documentation(summary), is_hot=True),
     ]
 
 

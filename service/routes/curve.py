@@ -49,7 +49,7 @@ class Curve:
         span = _span(given)
         wanted = media.accepted(request.headers, (media.JSON, media.SVG))
         feeds = _feeds(model, span.x(), given)
-        request.timings.end("decode")
+        request.timings.decoded()
         y, grad = await self._engine.infer(request, model, model.session, feeds, ("y", "grad_x"))
         return _answer(model, given, span.x(), _first(y), _first(grad), wanted)
 

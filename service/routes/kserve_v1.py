@@ -34,7 +34,7 @@ def routes(repository: Repository, predict: Predict) -> list[Route]:
     return [
         Route("GET", "/v1/models", _list(repository), _documentation("The models there are", _MODELS)),
         Route("GET", "/v1/models/{model}", _ready(repository), _documentation("Model readiness", _READY)),
-        Route("POST", "/v1/models/{model}:predict", predict, predicting),
+        Route("POST", "/v1/models/{model}:predict", predict, predicting, is_hot=True),
     ]
 
 

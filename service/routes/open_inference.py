@@ -30,7 +30,7 @@ class Infer:
         """Computes the outputs asked for (all of them, when none is named) from the posted inputs."""
         request.model = model = _find(self._repository, request)
         call = await aside(len(request.body), _decode, model, request)
-        request.timings.end("decode")
+        request.timings.decoded()
         answer = await infer(self._engine, request, model, call)
         size = sum(array.nbytes for _, array in answer.outputs)
         return await aside(size, _encode, answer, call)
@@ -117,5 +117,6 @@ def routes(repository: Repository, engine: Engine, known: Introspection) -> list
         ("POST", "/infer", Infer(repository, engine), documented | {"summary": "Inference"}),
     )
     for method, path, handler, documentation in of_a_model:
-        found += [Route(method, base + path, handler, documentation) for base in (MODEL, VERSION)]
+        is_hot = path == "/infer"
+        found += [Route(method, base + path, handler, documentation, is_hot) for base in (MODEL, VERSION)]
     return found

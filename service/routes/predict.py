@@ -36,7 +36,7 @@ class Predict:
     ) -> Response:
         batch = await aside(len(request.body), instances.decode, model, given, request.body)
         form = predictions.form(query, batch.parameters)
-        request.timings.end("decode")
+        request.timings.decoded()
         arrays = await self._engine.infer(request, model, model.session, batch.feeds, predictions.fetches(model))
         size = sum(array.nbytes for array in arrays)
         return await aside(size, predictions.encode, model, arrays, request.rows, wanted, form, batch.is_columnar)
@@ -45,8 +45,8 @@ class Predict:
 def routes(predict: Predict) -> list[Route]:
     """The two paths, with what `/docs` says about them."""
     return [
-        Route("POST", "/predict", predict, documentation("the default model")),
-        Route("POST", "/predict/{model}", predict, documentation("a model by its name")),
+        Route("POST", "/predict", predict, documentation("the default model"), is_hot=True),
+        Route("POST", "/predict/{model}", predict, documentation("a model by its name"), is_hot=True),
     ]
 
 

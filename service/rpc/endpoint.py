@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import grpc
@@ -10,7 +9,7 @@ import grpc.aio
 
 from service.errors import ServiceError
 from service.exchange import Request, Response, Route
-from service.front import Disconnected, Front, request_id
+from service.front import Front, request_id
 from service.rpc.gate import Gate
 
 CODES = {
@@ -62,17 +61,10 @@ def sentence(error: ServiceError) -> str:
 
 
 async def ask(front: Front, route: Route, body: bytes, context: Context) -> Response:
-    """The front's answer to one message. Raises CancelledError, as gRPC does, where the caller has left."""
+    """The front's answer to one message."""
     headers = {key: value for key, value in context.invocation_metadata() or () if key in HEADERS}
     request = Request(route.method, route.path, "", headers, request_id(headers), timeout_s=context.time_remaining())
-
-    async def read() -> bytes:
-        return body
-
-    try:
-        return await front.answer(route, request, read)
-    except Disconnected:
-        raise asyncio.CancelledError from None
+    return await front.answer(route, request, body)
 
 
 def _trailers(response: Response) -> tuple[tuple[str, str], ...]:

@@ -35,7 +35,7 @@ class Infer:
 
     async def _run(self, request: Request) -> tuple[Answer, Call]:
         message, call = await aside(len(request.body), protobuf.decode, request.body)
-        request.timings.end("decode")
+        request.timings.decoded()
         if not message.model_name:
             raise Unfit.at("model_name", "the name of a model", "nothing")
         request.model = model = self._repository.model(message.model_name, message.model_version or None)

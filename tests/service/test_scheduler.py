@@ -108,7 +108,7 @@ def test_runs_are_filled_by_rows_up_to_the_limit(same: Recorder) -> None:
 
     asyncio.run(main())
     scheduler.close()
-    assert same.runs == [8, 8, 4, 30]
+    assert same.runs == [8, 8, 4, 10, 10, 10]  # 30 rows are more than one run may have
 
 
 def test_other_shapes_types_and_outputs_are_not_joined(scheduler: Scheduler, graphs: Any, tmp_path: Path) -> None:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from service.statistics import Run, Tally, added
+
+
+@dataclass
+class Spent:
+    decode: float = 0.0
+    queue: float = 0.0
+    compute: float = 0.0
+    encode: float = 0.0
 
 
 def tally(*runs: Run) -> Tally:
@@ -35,8 +45,8 @@ def test_new_tally_has_every_field_at_zero() -> None:
 def test_requests_count_by_rows_and_their_stages_in_nanoseconds() -> None:
     made = Tally()
     for rows in (1, 3):
-        made.succeeded(rows, {"decode": 1e-6, "queue": 2e-6, "compute": 3e-6, "encode": 4e-6}, 11e-6)
-    made.failed(5e-6)
+        made.answered(rows, Spent(1e-6, 2e-6, 3e-6, 4e-6), 11e-6, True)
+    made.answered(0, Spent(), 5e-6, False)
     told = made.told("m", "1")
     assert told["inference_count"] == 4
     assert told["inference_stats"]["success"] == {"count": 2, "ns": 22_000}
@@ -69,9 +79,9 @@ def test_rows_of_each_run_are_told_to_whoever_watches() -> None:
 
 def test_sum_over_workers_adds_counts_and_leaves_out_models_that_are_not_here() -> None:
     one, other = tally(Run(1, 0, 1e-6, 0), Run(2, 0, 2e-6, 0)), tally(Run(2, 0, 3e-6, 0), Run(5, 0, 4e-6, 0))
-    one.succeeded(3, {"queue": 1e-6}, 2e-6)
-    other.succeeded(4, {"queue": 5e-6}, 6e-6)
-    other.failed(1e-6)
+    one.answered(3, Spent(queue=1e-6), 2e-6, True)
+    other.answered(4, Spent(queue=5e-6), 6e-6, True)
+    other.answered(0, Spent(), 1e-6, False)
     (told,) = added([one.told("m", "1")], [other.told("m", "1"), other.told("m", "2"), other.told("n", "1")])
     assert (told["inference_count"], told["execution_count"]) == (7, 4)
     assert told["inference_stats"]["success"] == {"count": 2, "ns": 8_000}

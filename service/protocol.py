@@ -52,6 +52,13 @@ class Protocol(HttpToolsProtocol):
         self._stop_head_timer()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Who sends no more may still listen: what has come is answered first."""
+        if self._is_free:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def data_received(self, data: bytes) -> None:
         if self._in_message or not self._is_free:
             self._parse(data)

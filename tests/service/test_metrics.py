@@ -24,4 +24,5 @@ def test_watched_model_that_has_run_goes_at_once_when_it_is_let_go(shipped: Path
         assert gone() is None
     finally:
         gc.enable()
+    metrics.hand_over()
     assert b'actserve_run_rows_sum{model="relu",version="1"} 3.0' in metrics.expose()

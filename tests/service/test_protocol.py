@@ -1,0 +1,197 @@
+"""The short way of hot requests and the long one, through the application, answer alike, byte for byte."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from service import protocol
+from service.app import Parts, assemble
+from service.heads import Heads
+from service.settings import Settings
+
+TOKEN = "Authorization: Bearer right\r\n"
+RELU = b'{"tensor": [-1, 2]}'
+CHANGING = re.compile(rb"(date|x-request-id|server-timing): [^\r]*")
+SILENT_S = 0.3  # a connection that says nothing for so long waits for more
+
+
+def post(
+    path: str = "/activate/relu",
+    body: bytes = RELU,
+    fields: str = "Content-Type: application/json\r\n",
+    version: str = "1.1",
+    length: str | None = None,
+) -> bytes:
+    length = str(len(body)) if length is None else length
+    head = f"POST {path} HTTP/{version}\r\nHost: here\r\n{TOKEN}{fields}Content-Length: {length}\r\n\r\n"
+    return head.encode() + body
+
+
+class Server:
+    """A server in this process, of one of the two ways."""
+
+    def __init__(self, parts: Parts, heads: Heads) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = self._listener.getsockname()
+        self.heads = heads
+        config = uvicorn.Config(
+            parts.app, loop="uvloop", http=protocol.made_for(heads, 30), ws="none", log_config=None, lifespan="off"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+
+    def answers(self, chunks: Sequence[bytes], half_close: bool = False) -> tuple[bytes, bool]:
+        """All that comes back until the server is silent, and whether it closed the connection."""
+        with socket.create_connection(self.address) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for index, chunk in enumerate(chunks):
+                time.sleep(0.02 if index else 0)
+                connection.sendall(chunk)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(SILENT_S)
+            found = b""
+            try:
+                while piece := connection.recv(1 << 16):
+                    found += piece
+            except TimeoutError:
+                return CHANGING.sub(rb"\1: *", found), False
+            return CHANGING.sub(rb"\1: *", found), True
+
+
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    token = tmp_path_factory.mktemp("token") / "token"
+    token.write_text("right")
+    settings = Settings(api_token="right", max_body_bytes=100_000, models=Path(token.parent))
+    parts, others = assemble(settings), assemble(settings)
+    short = Server(parts, parts.heads)
+    long = Server(others, Heads([], others.heads.front, settings.max_body_bytes))
+    yield short, long
+    short.close()
+    long.close()
+
+
+CHUNKED = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+
+
+def chunked(pieces: bytes) -> bytes:
+    return f"POST /activate/relu HTTP/1.1\r\nHost: here\r\n{TOKEN}{CHUNKED}\r\n".encode() + pieces
+
+
+CASES: dict[str, list[bytes]] = {
+    "one": [post()],
+    "three with one head": [post(), post(), post()],
+    "one head, other bodies": [post(), post(body=b'{"tensor": [-3, 4]}'), post(body=b'{"tensor": [-5, "x"}')],
+    "known head, body comes later": [post(), post()[:-5], post()[-5:]],
+    "known head, more behind it": [post(), post() + post() + post()[:40], post()[40:]],
+    "pipelined": [post() + post(body=b'{"tensor": 7}') + post(path="/predict", body=b"{}")],
+    "pipelined, the first one slow to come": [post()[:-1], post()[-1:] + post() * 3],
+    "pipelined with a page between": [post() + b"GET /health/live HTTP/1.1\r\nHost: here\r\n\r\n" + post()],
+    "head byte by byte": [bytes([byte]) for byte in post()],
+    "line breaks before the request": [post(), b"\r\n\r\n" + post(), post()],
+    "bare line feeds": [post(), post().replace(b"\r\n", b"\n"), post()],
+    "HTTP/1.0": [post(version="1.0"), post()],
+    "HTTP/1.0 kept alive": [post(version="1.0", fields="Connection: keep-alive\r\nContent-Type: application/json\r\n")],
+    "HTTP/2.0": [post(version="2.0")],
+    "connection closed by the caller": [post(fields="Connection: close\r\nContent-Type: application/json\r\n"), post()],
+    "expects to be told to go on": [post(fields="Expect: 100-continue\r\nContent-Type: application/json\r\n")],
+    "chunked": [chunked(b"5\r\n" + RELU[:5] + b"\r\n%x\r\n" % len(RELU[5:]) + RELU[5:] + b"\r\n0\r\n\r\n"), post()],
+    "chunked and wrong": [chunked(b"zz\r\n")],
+    "chunked and with a length": [post(fields=CHUNKED)],
+    "two lengths": [post(fields="Content-Length: 3\r\nContent-Type: application/json\r\n")],
+    "the same length twice": [post(fields=f"Content-Length: {len(RELU)}\r\nContent-Type: application/json\r\n")],
+    "length with a sign": [post(length="+19")],
+    "length below zero": [post(length="-19")],
+    "length in hex": [post(length="0x13")],
+    "length in other digits": [post(length="¹⁹")],
+    "no length": [f"POST /activate/relu HTTP/1.1\r\nHost: here\r\n{TOKEN}\r\n".encode(), post()],
+    "length too long": [post(length="100001")],
+    "length for ever": [post(length="9" * 40)],
+    "space before the colon": [post(fields="Content-Type : application/json\r\n")],
+    "folded field": [post(fields="Content-Type:\r\n application/json\r\n"), post()],
+    "upgrade offered": [post(fields="Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Type: application/json\r\n")],
+    "no token": [post().replace(TOKEN.encode(), b""), post()],
+    "wrong token": [post(), post().replace(b"right", b"wrong"), post()],
+    "no type": [post(fields="")],
+    "another type": [post(fields="Content-Type: text/plain\r\n")],
+    "an answer nobody can write": [post(fields="Content-Type: application/json\r\nAccept: text/html\r\n")],
+    "compressed answer": [
+        post(body=b'{"tensor": [%s1]}' % (b"1, " * 2000), fields="Content-Type: application/json\r\nAccept-Encoding: gzip\r\n")
+    ],
+    "unknown activation": [post(path="/activate/nothing"), post(path="/activate/nothing")],
+    "unknown path": [post(path="/activated")],
+    "query": [post(path="/activate/leaky_relu?negative_slope=0.5"), post(path="/activate/leaky_relu?negative_slope=x")],
+    "encoded path": [post(path="/activate/re%6Cu"), post(path="/activate/re%2Flu")],
+    "whole address": [post(path="http://here/activate/relu")],
+    "other methods": [post().replace(b"POST", b"PUT"), post().replace(b"POST", b"HEAD")],
+    "own request id": [post(fields="X-Request-Id: mine\r\nContent-Type: application/json\r\n")] * 2,
+    "gradient": [post(path="/activate/relu/gradient")] * 2,
+    "protocol": [
+        post(path="/v2/models/relu/infer", body=b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [2]}]}')
+    ]
+    * 2,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_ways_answer_alike(ways: tuple[Server, Server], case: str) -> None:
+    short, long = (way.answers(CASES[case]) for way in ways)
+    assert short == long
+    assert short[0].startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("way", [0, 1])
+def test_caller_who_only_listens_any_more_is_answered(ways: tuple[Server, Server], way: int) -> None:
+    found, is_closed = ways[way].answers([post() + post(body=b'{"tensor": 7}')], half_close=True)
+    assert found.count(b"HTTP/1.1 200") == 2
+    assert is_closed
+
+
+def test_hot_requests_go_the_short_way_and_their_heads_are_known_again(ways: tuple[Server, Server]) -> None:
+    short, long = ways
+    short.answers([post(fields="Content-Type: application/json\r\nX-Seen: once\r\n")])
+    assert any(b"X-Seen: once" in raw for raw in short.heads.known)
+    assert not long.heads.known
+
+
+def test_heads_are_known_only_as_the_standard_frames_them(ways: tuple[Server, Server]) -> None:
+    short = ways[0]
+    for case in ("line breaks before the request", "bare line feeds", "folded field"):
+        short.answers(CASES[case])
+    assert all(raw.startswith(b"POST ") and raw.endswith(b"\r\n\r\n") for raw in short.heads.known)
+    assert all(raw.count(b"\n") == raw.count(b"\r\n") for raw in short.heads.known)
+
+
+def test_slow_reader_of_a_long_answer_gets_all_of_it_and_the_next(ways: tuple[Server, Server]) -> None:
+    body = b'{"tensor": [%s1]}' % (b"1.5, " * 15_000)
+    answers = []
+    for way in ways:
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(way.address)
+            connection.sendall(post(body=body) * 8)
+            time.sleep(0.2)
+            connection.sendall(post(fields="Connection: close\r\nContent-Type: application/json\r\n"))
+            found = b""
+            while piece := connection.recv(1 << 14):
+                found += piece
+        answers.append(CHANGING.sub(rb"\1: *", found))
+    assert answers[0] == answers[1]
+    assert answers[0].count(b"HTTP/1.1 200") == 9

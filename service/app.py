@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ from service.schemas import ERROR
 from service.session import Runtime
 from service.settings import Settings
 from service.vetting import Vetting
-from service.workers import Workers
+from service.workers import Content, Workers
 
 DESCRIPTION = (
     'Inference for activation-backed models. Errors are `{"error": sentence, "details": [{path, expected, got}]}`.'
@@ -64,6 +64,7 @@ DESCRIPTION = (
 # FastAPI's own instrumentation looks at every request and can send to a collector; ours is in the front.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 OBSERVE_S = 1.0
+OBSERVE = "observe"  # what workers ask one another before metrics are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,17 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         metrics.ready.set(not lifecycle.draining and not repository.problems())
         metrics.queued_rows.set(scheduler.queued_rows)
 
+    async def observed(_: Content) -> Content:
+        observe()
+        return {}
+
+    async def observe_all() -> None:
+        observe()
+        with suppress(ServiceError):  # one that is busy has told what it had a second ago
+            await workers.ask(OBSERVE, {}, OBSERVE_S)
+
+    workers.on(OBSERVE, observed)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(_repeat(observe))
@@ -145,7 +157,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *repository_control.routes(control),
         *kserve_v1.routes(repository, predict.Predict(repository, engine, unnamed=media.JSON)),
         *platforms.sagemaker(predictor, ready),
-        *health.routes(ready, metrics, observe),
+        *health.routes(ready, metrics, observe_all),
         *pages.routes(repository, app.openapi),
     ]
     routes = [*platforms.named(settings, predictor, ready, routes), *routes]

@@ -216,8 +216,8 @@ class Exchange:
 
     def expire(self, limit_s: float) -> None:
         """The deadline has passed: whatever it waits for is given up."""
-        self._give_up()
         self.refuse(DeadlinePassed(f"No answer within {limit_s:g} s."))
+        self._give_up()
 
     def leave(self) -> None:
         """The caller has left: nothing more is done for it."""
@@ -233,7 +233,10 @@ class Exchange:
             self._coroutine.close()
 
     def _end(self, response: Response) -> None:
-        if not self.is_over:
+        limit_s = self.request.timeout_s
+        if limit_s is not None and perf_counter() - self.started > limit_s:
+            self.expire(limit_s)
+        elif not self.is_over:
             self._answer(response)
 
     def _answer(self, response: Response) -> None:

@@ -252,8 +252,12 @@ class Lane:
         finally:
             for part in parts:
                 part.drop()
+        if not all(_by_row(result.arrays, part.rows) for result, part in zip(results, parts, strict=True)):
+            self.submit([whole])  # its metadata promises more than the graph keeps
+            return await whole
         arrays = [np.concatenate(pieces) for pieces in zip(*(result.arrays for result in results), strict=True)]
-        return Result(arrays, results[0].queue_s, perf_counter() - whole.arrived - results[0].queue_s)
+        queue_s = results[0].queue_s
+        return Result(arrays, queue_s, perf_counter() - whole.arrived - queue_s)
 
     def _plan_turn(self) -> None:
         """A turn once everything that arrived in this turn of the event loop has been submitted."""
@@ -353,6 +357,10 @@ class Cost:
         return self._seconds.get(size.bit_length(), UNKNOWN_S)
 
 
+def _by_row(arrays: Sequence[Array], rows: int) -> bool:
+    return all(array.ndim > 0 and len(array) == rows for array in arrays)
+
+
 def _joined(batch: list[Job]) -> Feeds:
     if len(batch) == 1:
         return batch[0].feeds
@@ -367,7 +375,7 @@ def _split(arrays: list[Array], batch: list[Job]) -> Answers:
     if len(batch) == 1:
         return [arrays]
     ends = np.cumsum([job.rows for job in batch]).tolist()
-    if any(array.ndim == 0 or len(array) != ends[-1] for array in arrays):
+    if not _by_row(arrays, ends[-1]):
         raise ValueError("The model does not answer row by row, though its metadata says so.")
     return [[array[end - job.rows : end] for array in arrays] for job, end in zip(batch, ends, strict=True)]
 

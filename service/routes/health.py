@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from service.errors import Detail, NotReady, ServiceError
 from service.exchange import Handler, Request, Response, Route, answer_json
@@ -53,10 +53,10 @@ class Ready:
         return [problem for answer in answers for problem in answer["problems"]]
 
 
-def _metrics(metrics: Metrics, observe: Callable[[], None]) -> Handler:
+def _metrics(metrics: Metrics, observe: Callable[[], Awaitable[None]]) -> Handler:
     async def expose(request: Request) -> Response:
         """Prometheus text format, over all workers."""
-        observe()
+        await observe()
         return Response(await asyncio.to_thread(metrics.expose), CONTENT_TYPE)  # for a thousand models it takes a while
 
     return expose
@@ -68,7 +68,7 @@ def readiness(summary: str, tag: str) -> dict[str, object]:
     return {"summary": summary, "tags": [tag], "responses": described(schema, "Requests should be sent here.")}
 
 
-def routes(ready: Ready, metrics: Metrics, observe: Callable[[], None]) -> list[Route]:
+def routes(ready: Ready, metrics: Metrics, observe: Callable[[], Awaitable[None]]) -> list[Route]:
     """The probes, and the metrics, for which `observe` sets what is not counted as it happens."""
     probes = {"tags": ["operations"]}
     return [

@@ -80,6 +80,7 @@ def test_killed_worker_is_replaced_and_service_goes_on(serve: Any, wait_until: A
     server = serve("--workers", "2")
     wait_until(lambda: server.log.count("models,") == 2, "the second worker did not start")
     ask(server, REQUESTS)
+    assert server.metrics()[COUNTED] == REQUESTS
     first, second = sorted(children(server.pid))
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: not exists(first), "the worker was not taken notice of")

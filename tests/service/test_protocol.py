@@ -133,7 +133,10 @@ CASES: dict[str, list[bytes]] = {
     "another type": [post(fields="Content-Type: text/plain\r\n")],
     "an answer nobody can write": [post(fields="Content-Type: application/json\r\nAccept: text/html\r\n")],
     "compressed answer": [
-        post(body=b'{"tensor": [%s1]}' % (b"1, " * 2000), fields="Content-Type: application/json\r\nAccept-Encoding: gzip\r\n")
+        post(
+            body=b'{"tensor": [%s1]}' % (b"1, " * 2000),
+            fields="Content-Type: application/json\r\nAccept-Encoding: gzip\r\n",
+        )
     ],
     "unknown activation": [post(path="/activate/nothing"), post(path="/activate/nothing")],
     "unknown path": [post(path="/activated")],
@@ -144,7 +147,10 @@ CASES: dict[str, list[bytes]] = {
     "own request id": [post(fields="X-Request-Id: mine\r\nContent-Type: application/json\r\n")] * 2,
     "gradient": [post(path="/activate/relu/gradient")] * 2,
     "protocol": [
-        post(path="/v2/models/relu/infer", body=b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [2]}]}')
+        post(
+            path="/v2/models/relu/infer",
+            body=b'{"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [2]}]}',
+        )
     ]
     * 2,
 }

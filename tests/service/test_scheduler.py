@@ -111,6 +111,49 @@ def test_runs_are_filled_by_rows_up_to_the_limit(same: Recorder) -> None:
     assert same.runs == [8, 8, 4, 10, 10, 10]  # 30 rows are more than one run may have
 
 
+def test_oversize_request_is_split_and_put_together_again(same: Recorder) -> None:
+    scheduler = Scheduler(max_batch_size=10, max_queue_rows=1000)
+    sent = {"x": np.arange(50, dtype=np.float32).reshape(25, 2)}
+
+    async def main() -> None:
+        result, other = await asyncio.gather(submit(scheduler, same, sent), submit(scheduler, same, rows(4, 9)))
+        assert np.array_equal(result.arrays[0], sent["x"])
+        assert (other.arrays[0] == 9).all()
+        assert result.compute_s > 0
+
+    asyncio.run(main())
+    scheduler.close()
+    assert same.runs == [10, 10, 9]
+
+
+def test_oversize_request_that_fails_costs_no_more_runs(lookup: Recorder) -> None:
+    scheduler = Scheduler(max_batch_size=2, max_queue_rows=1000)
+
+    async def main() -> None:
+        indices = {"index": np.array([99, 0, 1, 2, 0, 1], np.int64)}
+        with pytest.raises(Unfit):
+            await submit(scheduler, lookup, indices, "row")
+        await asyncio.sleep(0.01)
+        assert scheduler.queued_rows == 0
+
+    asyncio.run(main())
+    scheduler.close()
+
+
+def test_oversize_request_to_a_model_that_does_not_answer_by_rows_is_one_run(graphs: Any, tmp_path: Path) -> None:
+    scheduler = Scheduler(max_batch_size=2, max_queue_rows=1000)
+    total = Recorder(graphs.total(tmp_path / "total.onnx"))
+
+    async def main() -> None:
+        sent = {"x": np.arange(10, dtype=np.float32).reshape(5, 2)}
+        result = await submit(scheduler, total, sent)
+        alone = total.run(sent, ("y",))
+        assert np.array_equal(result.arrays[0], alone[0])
+
+    asyncio.run(main())
+    scheduler.close()
+
+
 def test_other_shapes_types_and_outputs_are_not_joined(scheduler: Scheduler, graphs: Any, tmp_path: Path) -> None:
     free = Recorder(graphs.identity(tmp_path / "free.onnx", 1, ["n", "m"]))
     two = Recorder(graphs.two_outputs(tmp_path / "two.onnx"))

@@ -19,9 +19,10 @@ TAG = "platforms"
 
 def sagemaker(predict: Predict, ready: Ready) -> list[Route]:
     """https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html"""
+    invocations = documentation("the default model (SageMaker)") | {"tags": [TAG]}
     return [
         Route("GET", "/ping", ready, readiness("Readiness (SageMaker)", TAG), is_open=True),
-        Route("POST", "/invocations", predict, documentation("the default model (SageMaker)") | {"tags": [TAG]}),
+        Route("POST", "/invocations", predict, invocations, is_hot=True),
     ]
 
 
@@ -34,7 +35,7 @@ def named(settings: Settings, predict: Predict, ready: Ready, others: Sequence[R
         Route("POST", settings.predict_route, predict), "--predict-route (AIP_PREDICT_ROUTE)", others
     ):
         described = documentation("the default model (`--predict-route`)") | {"tags": [TAG]}
-        routes.append(Route("POST", settings.predict_route, predict, described))
+        routes.append(Route("POST", settings.predict_route, predict, described, is_hot=True))
     if settings.health_route is not None and not _is_there(
         Route("GET", settings.health_route, ready), "--health-route (AIP_HEALTH_ROUTE)", others
     ):

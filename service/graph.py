@@ -5,6 +5,7 @@ onnx costs 40 MB of memory and a fifth of a second, so it is imported when it is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 from service.errors import ModelError
 
 PIECE_BYTES = 1 << 20
+FLOAT = 1  # TensorProto.FLOAT, which is all that a ZipMap takes
+IDENTITY_OPSET = 9  # for a graph of nothing but classical models, whose operators stand in an opset of their own
 KEY = b"location"  # stands in every file that has data outside of it
 
 
@@ -27,6 +30,35 @@ def versions(path: Path) -> str:
     model = _load(path)
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     return f"IR version {model.ir_version}, opset {opsets}, {len(model.graph.node)} nodes"
+
+
+def without_maps(path: Path) -> tuple[bytes | None, dict[str, str]]:
+    """The graph with each output of a ZipMap (a map from label to score for each row, as scikit-learn's converters
+    write it) as the tensor of scores it is made from, under the same name; and the labels, one for each column.
+
+    None where there is nothing to change, or where the graph needs its place in the file system to find its data."""
+    model = _load(path)
+    outputs = {end.name: end for end in model.graph.output}
+    zipped = [node for node in model.graph.node if node.op_type == "ZipMap" and node.output[0] in outputs]
+    if not zipped or external_files(path):
+        return None, {}
+    for node in zipped:
+        labels = _attribute(node, "classlabels_strings") or _attribute(node, "classlabels_int64s")
+        node.op_type, node.domain = "Identity", ""
+        node.ClearField("attribute")
+        kind = outputs[node.output[0]].type
+        kind.Clear()
+        kind.tensor_type.elem_type = FLOAT
+        kind.tensor_type.shape.dim.add()
+        kind.tensor_type.shape.dim.add(dim_value=len(labels))
+    if not any(opset.domain in ("", "ai.onnx") for opset in model.opset_import):
+        model.opset_import.add(domain="", version=IDENTITY_OPSET)
+    texts = [label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label) for label in labels]
+    return model.SerializeToString(), {"labels": json.dumps(texts)} if len(zipped) == 1 else {}
+
+
+def _attribute(node: Any, name: str) -> Any:
+    return next((list(found.strings) or list(found.ints) for found in node.attribute if found.name == name), [])
 
 
 def external_files(path: Path) -> list[str]:

@@ -11,10 +11,11 @@ from service import activation, classification
 from service.codecs import elements, json
 from service.codecs.open_inference import Call, Wanted
 from service.engine import Engine
-from service.errors import Unfit
+from service.errors import NotCarried, Unfit
 from service.exchange import Request
 from service.model import Model
 from service.session import Session
+from service.signature import fit_scalars
 from service.tensors import BY_DTYPE, Array
 
 # Parameters that mean the request and never the model. Only `timeout` changes anything here: there is one priority, and
@@ -70,21 +71,11 @@ def _feeds(model: Model, call: Call) -> Feeds:
     for name in parameters.keys() & call.inputs.keys():
         raise Unfit.at(f"parameters.{name[:60]}", "each parameter once", "it as an input as well")
     if not model.metadata.is_activation:
-        return Feeds(model.session, {**_scalars(model, call.inputs), **_overridden(model, parameters)}, {})
+        return Feeds(model.session, {**fit_scalars(call.inputs, model.inputs), **_overridden(model, parameters)}, {})
     x = call.inputs.get("x")
     if x is None or x.dtype not in BY_DTYPE:
         return Feeds(model.session, call.inputs, {})  # which the signature check will refuse
     return _of_activation(model, x, call.inputs, parameters)
-
-
-def _scalars(model: Model, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-    """A scalar may come as [] or as [1], which is all that some clients can send, and what the configuration says."""
-    found = {spec.name for spec in model.inputs if spec.shape == ()}
-    if not found:
-        return inputs
-    return {
-        name: array.reshape(()) if name in found and array.shape == (1,) else array for name, array in inputs.items()
-    }
 
 
 def _overridden(model: Model, parameters: Mapping[str, Any]) -> dict[str, Array]:
@@ -102,7 +93,7 @@ def _of_activation(model: Model, x: Array, inputs: Mapping[str, Array], paramete
     datatype = BY_DTYPE[x.dtype]
     session = model.in_datatype(datatype) if datatype.is_float else model.session
     known = activation.parameters(model)
-    # Here too a scalar may come as [1].
+    # A scalar may come as [1] here too, as in `fit_scalars`.
     given = {
         name: array.item() if array.size == 1 else array.tolist() for name, array in inputs.items() if name in known
     }
@@ -117,6 +108,8 @@ def _names(model: Model, outputs: Sequence[Wanted]) -> tuple[str, ...]:
     for index, wanted in enumerate(outputs):
         if wanted.name in (other.name for other in outputs[:index]):
             raise Unfit.at(f"outputs[{index}].name", "each output once", f"`{wanted.name[:60]}` again")
+        if kind := model.session.not_carried.get(wanted.name):
+            raise NotCarried(f"`{wanted.name[:60]}` is a {kind}, which no tensor protocol can carry.")
         if wanted.name not in model.output_names:
             raise Unfit.at(f"outputs[{index}].name", f"one of {', '.join(model.output_names)}", wanted.name[:60])
     return tuple(wanted.name for wanted in outputs)

@@ -24,11 +24,12 @@ SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Arrays by input name; whether they came in columns (`{"inputs": …}`), so that the answer does as well; and what
-    the body says of the answer's form."""
+    """Arrays by input name; whether they came in columns (`{"inputs": …}`), so that the answer does as well; how many
+    instances there were, where they were counted; and what the body says of the answer's form."""
 
     feeds: Feeds
     is_columnar: bool = False
+    count: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -69,8 +70,11 @@ def _from_json(model: Model, body: bytes) -> Batch:
         raise Unfit.at("body", "exactly one of `instances` and `inputs`", _listed(fields))
     parameters = _parameters(fields.get("parameters"))
     if "inputs" in fields:
-        return Batch(_columns(model, document, fields["inputs"]), True, parameters)
-    return Batch(_rows(model, document, fields["instances"]), False, parameters)
+        return Batch(_columns(model, document, fields["inputs"]), True, parameters=parameters)
+    rows = fields["instances"]
+    if not json.is_array(rows):
+        raise Unfit.at("instances", "an array with one element for each instance", "something else")
+    return Batch(_rows(model, document, rows), False, len(rows), parameters)
 
 
 def _check_members(fields: Mapping[str, Any]) -> None:
@@ -92,8 +96,6 @@ def _parameters(value: Any) -> Mapping[str, Any]:
 
 
 def _rows(model: Model, document: json.Document, value: Any) -> Feeds:
-    if not json.is_array(value):
-        raise Unfit.at("instances", "an array with one element for each instance", "something else")
     if len(model.inputs) == 1 and not json.begins_with_object(value):
         (spec,) = model.inputs
         return {spec.name: _fitted(document.tensor(value, spec.datatype, "instances"), spec)}
@@ -111,13 +113,35 @@ def _stacked(model: Model, document: json.Document, objects: Sequence[Mapping[st
     for name in sorted(names):
         if name not in specs:
             raise Unfit.at(f"instances[].{name}", f"one of {_listed(_names(model))}", "an unknown name")
-        spec = specs[name]
-        rows = [_member(document, found, spec, index) for index, found in enumerate(objects)]
+        rows = [_member(document, found, specs[name], index) for index, found in enumerate(objects)]
         if len({row.shape for row in rows}) > 1:
             raise Unfit.at(f"instances[].{name}", "the same shape in each instance", "several shapes")
-        empty = np.zeros((0, *(spec.row_shape or ())), spec.datatype.dtype)
-        feeds[name] = _fitted(np.stack(rows) if rows else empty, spec)
+        is_parameter = name not in _names(model)
+        feeds[name] = _shared(rows, name) if is_parameter and rows else _together(model, rows, specs[name])
     return feeds
+
+
+def _together(model: Model, rows: Sequence[Array], spec: TensorSpec) -> Array:
+    """The instances' tensors as one: stacked, or, where the input has no axis for rows, the one that all of them name.
+
+    An input with a first size that is fixed takes as many instances as that."""
+    empty = np.zeros((0, *(spec.row_shape or ())), spec.datatype.dtype)
+    stacked = _fitted(np.stack(rows) if rows else empty, spec)
+    if spec.shape is None or spec.has_rows or stacked.ndim == len(spec.shape):
+        return stacked
+    if len(rows) > 1 and not any(other.has_rows for other in model.inputs):
+        raise Unfit.at("instances", f"one instance, as no input of `{model.name}` has rows", str(len(rows)))
+    return _fitted(_shared(rows, spec.name), spec) if rows else stacked
+
+
+def _shared(rows: Sequence[Array], name: str) -> Array:
+    """What holds for a whole run and so for each of its rows."""
+    for index, row in enumerate(rows):
+        if row.tolist() != rows[0].tolist() and row.tobytes() != rows[0].tobytes():
+            raise Unfit.at(
+                f"instances[{index}].{name}", "the same as in the others, since it has no rows", "another value"
+            )
+    return rows[0]
 
 
 def _member(document: json.Document, found: Mapping[str, Any], spec: TensorSpec, index: int) -> Array:

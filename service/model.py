@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from service import metadata
+from service import example, metadata
 from service.errors import ModelError, Unfit
+from service.example import Example
 from service.session import Runtime, Session
 from service.statistics import Tally
-from service.tensors import Array, Datatype, TensorSpec
+from service.tensors import Datatype, TensorSpec
 
+FIRST_RUN_S = 10.0
 VARIANTS = {"FP16": "model.fp16.onnx", "BF16": "model.bf16.onnx", "FP64": "model.fp64.onnx"}
 
 
@@ -29,6 +29,7 @@ class Model:
         self.metadata = metadata.read(self.session.metadata | properties(toml or _toml_beside(path)))
         self._path = path
         self._runtime = runtime
+        self._example: Example | None = None
         self._variants = {self.session.inputs[0].datatype.name: self.session} if self.session.inputs else {}
         self._check()
 
@@ -68,9 +69,20 @@ class Model:
         found = [name for name, file in VARIANTS.items() if self._path.with_name(file).is_file()]
         return sorted({*found, *self._variants})
 
-    def example(self) -> dict[str, Array]:
-        """Arrays that fit the inputs, made from the graph alone: zeros, with 1 for each free dimension."""
-        return {spec.name: _zeros(spec) for spec in self.inputs}
+    def warm_up(self, limit_s: float) -> str | None:
+        """One run of zeros, ended after `limit_s`; why the graph refused them, None where it took them.
+
+        Raises Internal where the machine fails in it."""
+        found = example.first(self.session, limit_s)
+        if found.refusal is None:
+            self._example = found
+        return found.refusal
+
+    def example(self) -> Example:
+        """Arrays for every input, made from the graph alone. The first call may run the graph; a second knows."""
+        if self._example is None:
+            self._example = example.find(self.session, FIRST_RUN_S)
+        return self._example
 
 
 def _is_activation(session: Session, catalogue: Mapping[str, Any]) -> bool:
@@ -82,11 +94,6 @@ def _is_activation(session: Session, catalogue: Mapping[str, Any]) -> bool:
         return False
     given = {spec.name for spec in (*session.inputs, *session.parameters)}
     return names <= given and {"y", "grad_x"} <= {spec.name for spec in session.outputs}
-
-
-def _zeros(spec: TensorSpec) -> Array:
-    shape = tuple(size if isinstance(size, int) else 1 for size in spec.shape or ())
-    return np.full(shape, "", np.object_) if spec.datatype.name == "BYTES" else np.zeros(shape, spec.datatype.dtype)
 
 
 def properties(toml: Path) -> dict[str, Any]:

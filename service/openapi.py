@@ -8,9 +8,9 @@ from typing import Any
 
 from service import activation, instances, predictions
 from service.codecs import json, media
+from service.example import Feeds
 from service.model import Model
 from service.schemas import BINARY, ERROR, Schema, described, nested, on_the_wire, parameter, prediction, ref, row
-from service.tensors import Array
 
 MAX_EXAMPLE = 4096  # elements; `GET /models/{model}` has an example of any size
 FORM = [{"$ref": f"#/components/parameters/{name}"} for name in ("scores", "top_k", "version")]
@@ -173,11 +173,13 @@ def _has_rows(model: Model) -> bool:
 
 
 def _example(model: Model, write: Any) -> Schema:
-    arrays = model.example()
-    return {"example": write(model, arrays)} if sum(array.size for array in arrays.values()) <= MAX_EXAMPLE else {}
+    """Nothing where no values were found that the graph takes."""
+    found = model.example()
+    is_short = sum(array.size for array in found.feeds.values()) <= MAX_EXAMPLE
+    return {"example": write(model, found.feeds)} if is_short and found.refusal is None else {}
 
 
-def _batch_example(model: Model, arrays: dict[str, Array]) -> Schema:
+def _batch_example(model: Model, arrays: Feeds) -> Schema:
     if not _has_rows(model):
         columns = {name: json.fragment(array) for name, array in arrays.items()}
         return {"inputs": columns if len(columns) != 1 else next(iter(columns.values()))}
@@ -186,7 +188,7 @@ def _batch_example(model: Model, arrays: dict[str, Array]) -> Schema:
     return {"instances": [{name: json.fragment(array[0]) for name, array in arrays.items()}]}
 
 
-def _infer_example(model: Model, arrays: dict[str, Array]) -> Schema:
+def _infer_example(model: Model, arrays: Feeds) -> Schema:
     named = {spec.name: spec.datatype.name for spec in model.inputs}
     return {
         "inputs": [

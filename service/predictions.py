@@ -63,7 +63,8 @@ def fetches(model: Model) -> tuple[str, ...]:
 
 def offered(model: Model, media_type: str) -> tuple[str, ...]:
     """The media types an answer can have, first the one that answers a body of `media_type` in kind."""
-    if len(fetches(model)) != 1:
+    names = fetches(model)
+    if len(names) != 1 or any(spec.datatype.name == "BYTES" for spec in model.outputs if spec.name in names):
         return (media.JSON,)
     kinds = (media.JSON, media.NPY, media.RAW)
     return tuple(sorted(kinds, key=lambda kind: kind != media_type))

@@ -6,7 +6,8 @@ import ctypes
 import os
 import re
 import threading
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Runtime:
 
 
 class NotCarriedModel(ModelError):
-    """The graph runs, but has an input or output (a sequence, a map) that no tensor protocol can carry."""
+    """The graph runs, but has an input, or only outputs (sequences, maps), that no tensor protocol can carry."""
 
 
 class ProviderError(ModelError):
@@ -71,14 +72,18 @@ class Session:
     the graph itself; `provider` is the one really in use."""
 
     def __init__(self, path: Path, runtime: Runtime) -> None:
-        self._session = _open(path, runtime)
+        self._session, labels = _open(path, runtime)
         self.provider: str = self._session.get_providers()[0]
-        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.metadata: dict[str, str] = labels | self._session.get_modelmeta().custom_metadata_map
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        unshaped = self._unshaped(path, (*inputs, *outputs))
+        self.not_carried = {end.name: end.type for end in outputs if end.type not in BY_ONNX}
+        carried = [end for end in outputs if end.name not in self.not_carried]
+        self._check(inputs, carried)
+        unshaped = self._unshaped(path, (*inputs, *carried))
         self.inputs = tuple(_spec(argument, unshaped) for argument in inputs)
-        self.outputs = tuple(_spec(argument, unshaped) for argument in outputs)
-        overridable = [_spec(argument, {argument.name}) for argument in self._session.get_overridable_initializers()]
+        self.outputs = tuple(_spec(argument, unshaped) for argument in carried)
+        initializers = self._session.get_overridable_initializers()
+        overridable = [_spec(end, {end.name}) for end in initializers if end.type in BY_ONNX]
         switches = {f"{SWITCH}{spec.name}" for spec in self.outputs}
         self.parameters = tuple(spec for spec in overridable if spec.name not in switches)
         self._switches = [spec.name for spec in overridable if spec.name in switches]
@@ -92,32 +97,48 @@ class Session:
         only), so an output that has a switch and is not fetched is switched off.
         Raises Unfit where the graph refuses the values (an index out of range, say), Internal where the machine fails.
         """
+        return self._run(feeds, fetches, self._options)
+
+    @contextmanager
+    def limited(self, limit_s: float) -> Iterator[Callable[[Mapping[str, Array], Sequence[str]], list[Array]]]:
+        """A `run` for values that nobody has looked at: after `limit_s` it is ended, as if the graph refused them."""
+        options = ort.RunOptions()
+        options.log_severity_level = 4  # a refusal is no event
+        timer = threading.Timer(limit_s, setattr, (options, "terminate", True))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield lambda feeds, fetches: self._run(feeds, fetches, options)
+        finally:
+            timer.cancel()
+
+    def abort(self) -> None:
+        """Ends the runs under way, at their next node, and all later ones."""
+        self._options.terminate = True
+
+    def _run(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any) -> list[Array]:
         off = {name: FALSE for name in self._switches if name.removeprefix(SWITCH) not in fetches}
         feeds = {**feeds, **off} if off else feeds
         try:
             if self._has_bfloat16(feeds, fetches):
-                return self._run_values(feeds, fetches)
-            return self._session.run(fetches, feeds, self._options)  # type: ignore[no-any-return]
+                return self._run_values(feeds, fetches, options)
+            return self._session.run(fetches, feeds, options)  # type: ignore[no-any-return]
         except ORT_ERRORS as error:
             if OURS.search(str(error)):
                 raise Internal from error
             raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
 
-    def warm_up(self, feeds: Mapping[str, Array], fetches: Sequence[str], limit_s: float) -> None:
-        """One run before anybody else has the session, ended after `limit_s`. Raises what `run` raises."""
-        timer = threading.Timer(limit_s, self.abort)
-        timer.daemon = True
-        timer.start()
-        try:
-            self.run(feeds, fetches)
-        finally:
-            timer.cancel()
-            timer.join()
-            self._options = ort.RunOptions()
-
-    def abort(self) -> None:
-        """Ends the runs under way, at their next node, and all later ones."""
-        self._options.terminate = True
+    def _check(self, inputs: Sequence[Any], carried: Sequence[Any]) -> None:
+        """Raises NotCarriedModel where an input or every output has a type that no tensor protocol carries."""
+        for end in inputs:
+            if end.type not in BY_ONNX:
+                raise NotCarriedModel(f"its input `{end.name}` is a {end.type}, which no tensor protocol can carry.")
+        if self.not_carried and not carried:
+            name, kind = next(iter(self.not_carried.items()))
+            raise NotCarriedModel(f"its output `{name}` is a {kind}, which no tensor protocol can carry.")
+        kinds = {BY_ONNX[end.type].name for end in (*inputs, *carried)}
+        if {"BF16", "BYTES"} <= kinds:
+            raise NotCarriedModel("it has both BF16 and strings, which onnxruntime cannot pass in one run.")
 
     def _unshaped(self, path: Path, arguments: Sequence[Any]) -> set[str]:
         """onnxruntime says [] both for a scalar and for a tensor of which not even the rank is declared.
@@ -131,10 +152,10 @@ class Session:
     def _has_bfloat16(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> bool:
         return any(self._datatypes[name].name == "BF16" for name in (*feeds, *fetches) if name in self._datatypes)
 
-    def _run_values(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
+    def _run_values(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any) -> list[Array]:
         """The way round NumPy's lack of a bfloat16: values that carry onnxruntime's own type."""
         values = {name: self._value(array) for name, array in feeds.items()}
-        results = self._session.run_with_ort_values(fetches, values, self._options)
+        results = self._session.run_with_ort_values(fetches, values, options)
         return [self._array(name, value) for name, value in zip(fetches, results, strict=True)]
 
     @staticmethod
@@ -179,19 +200,30 @@ def redact(message: str) -> str:
     return " ".join(message.split())[:500]
 
 
-def _open(path: Path, runtime: Runtime) -> Any:
-    provider = usable_provider(runtime.providers)
+def _open(path: Path, runtime: Runtime) -> tuple[Any, dict[str, str]]:
+    """The session, and the labels of the classes where a map by label gave way to a tensor."""
     path = path.absolute()  # what `redact` is to find in messages
     try:
         graph.check_external(path)
+    except OSError as error:
+        raise ModelError(f"it cannot be read ({error.strerror}).") from error
+    session = _session(str(path), path, runtime)
+    if any(end.type.startswith("seq(map(") for end in session.get_outputs()):
+        content, labels = graph.without_maps(path)
+        with suppress(ModelError):  # a map of something else than rows of scores stays what it is
+            return (session, {}) if content is None else (_session(content, path, runtime), labels)
+    return session, {}
+
+
+def _session(source: str | bytes, path: Path, runtime: Runtime) -> Any:
+    provider = usable_provider(runtime.providers)
+    try:
         session = ort.InferenceSession(
-            str(path),
+            source,
             _options(runtime),
             providers=[provider, CPU][: 1 if provider == CPU else 2],
             disabled_optimizers=BROKEN_OPTIMIZERS,
         )
-    except OSError as error:
-        raise ModelError(f"it cannot be read ({error.strerror}).") from error
     except ORT_ERRORS as error:
         raise ModelError(_plain(redact(str(error).replace(f"{path.parent}/", "")))) from error
     session.disable_fallback()
@@ -225,7 +257,5 @@ def _limit(highest: str) -> str:
 
 
 def _spec(argument: Any, unshaped: Container[str]) -> TensorSpec:
-    datatype = BY_ONNX.get(argument.type)
-    if datatype is None:
-        raise NotCarriedModel(f"`{argument.name}` is a {argument.type}, which no tensor protocol can carry.")
-    return TensorSpec(argument.name, datatype, None if argument.name in unshaped else tuple(argument.shape))
+    shape = None if argument.name in unshaped else tuple(argument.shape)
+    return TensorSpec(argument.name, BY_ONNX[argument.type], shape)

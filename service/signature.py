@@ -13,21 +13,33 @@ from typing import Any
 from service.errors import Detail, Unfit
 from service.tensors import Array, Dimension, TensorSpec, datatype_name, describe
 
+Bound = tuple[int, str]  # the size of a symbol, and the tensor that gave it
+
 
 def check(arrays: Mapping[str, Array], specs: Sequence[TensorSpec]) -> None:
     """Raises Unfit with one detail per tensor that is missing, unknown, of another datatype or of another shape."""
     names = {spec.name for spec in specs}
     wrong = [Detail(name, f"one of {sorted(names)}", "an unknown name") for name in arrays if name not in names]
-    symbols: dict[str, int] = {}
+    symbols: dict[str, Bound] = {}
     for spec in specs:
         if spec.name not in arrays:
             wrong.append(Detail(spec.name, _wanted(spec), "nothing"))
             continue
-        bound = dict(symbols)  # by the tensors before this one
+        before = dict(symbols)  # bound by the tensors before this one
         if not _fits(arrays[spec.name], spec, symbols):
-            wrong.append(Detail(spec.name, _wanted(spec, bound), _given(arrays[spec.name])))
+            wrong.append(Detail(spec.name, _wanted(spec, before), _given(arrays[spec.name])))
     if wrong:
         raise Unfit(_sentence(wrong), *wrong)
+
+
+def fit_scalars(arrays: Mapping[str, Array], specs: Sequence[TensorSpec]) -> Mapping[str, Array]:
+    """A scalar may come with the shape [1], which is all that some clients can send."""
+    scalars = {spec.name for spec in specs if spec.shape == ()}
+    if not scalars:
+        return arrays
+    return {
+        name: array.reshape(()) if name in scalars and array.shape == (1,) else array for name, array in arrays.items()
+    }
 
 
 def fit_rows(array: Array, spec: TensorSpec) -> Array:
@@ -42,27 +54,28 @@ def fit_rows(array: Array, spec: TensorSpec) -> Array:
     return array.reshape((array.shape[0], *row_shape)) if fits else array
 
 
-def _fits(array: Array, spec: TensorSpec, symbols: dict[str, int]) -> bool:
+def _fits(array: Array, spec: TensorSpec, symbols: dict[str, Bound]) -> bool:
     if array.dtype != spec.datatype.dtype:
         return False
     if spec.shape is None:
         return True
     return array.ndim == len(spec.shape) and all(
-        _size_fits(size, wanted, symbols) for size, wanted in zip(array.shape, spec.shape, strict=True)
+        _size_fits(size, wanted, symbols, spec.name) for size, wanted in zip(array.shape, spec.shape, strict=True)
     )
 
 
-def _size_fits(size: int, wanted: Dimension, symbols: dict[str, int]) -> bool:
+def _size_fits(size: int, wanted: Dimension, symbols: dict[str, Bound], name: str) -> bool:
     if isinstance(wanted, str):
-        return symbols.setdefault(wanted, size) == size
+        return symbols.setdefault(wanted, (size, name))[0] == size
     return wanted is None or wanted == size
 
 
-def _wanted(spec: TensorSpec, symbols: Mapping[Any, int] | None = None) -> str:
-    shape = spec.shape
-    if shape is not None and symbols:
-        shape = tuple(f"{size}={symbols[size]}" if size in symbols else size for size in shape)
-    return f"{spec.datatype.name} {describe(shape)}"
+def _wanted(spec: TensorSpec, symbols: Mapping[Any, Bound] | None = None) -> str:
+    """In words, a symbol that another tensor has given a size with that size, and then with the tensor's name."""
+    bound = [size for size in dict.fromkeys(spec.shape or ()) if symbols and size in symbols]
+    shape = tuple(f"{size}={symbols[size][0]}" if symbols and size in bound else size for size in spec.shape or ())
+    text = f"{spec.datatype.name} {describe(None if spec.shape is None else shape)}"
+    return text + "".join(f" with `{size}` as in `{symbols[size][1]}`" for size in bound if symbols)
 
 
 def _given(array: Array) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service import graph
-from service.errors import Internal, ModelError, ServiceError
+from service.errors import Internal, ModelError
 from service.folder import Candidate
 from service.model import Model, properties
 from service.session import ProviderError, Runtime
@@ -106,14 +106,14 @@ def copied(candidate: Candidate, folder: Path) -> Candidate:
 
 
 def _warm_up(model: Model) -> None:
-    """One run of the example. A machine that fails in it would fail in others. That the graph refuses these values, or
+    """One run of zeros. A machine that fails in it would fail in others. That the graph refuses these values, or
     takes long for them, says nothing of other values."""
     try:
-        model.session.warm_up(model.example(), model.output_names, WARM_UP_S)
+        refusal = model.warm_up(WARM_UP_S)
     except Internal as error:
         raise ModelError("its first run failed: memory or the device gave out.") from error
-    except ServiceError as error:
-        log.debug("model %s version %s: %s", model.name, model.version, error)
+    if refusal is not None:
+        log.debug("model %s version %s: %s", model.name, model.version, refusal)
 
 
 def is_required(candidate: Candidate) -> bool:

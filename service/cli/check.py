@@ -32,13 +32,15 @@ def command(file: Path) -> None:
     click.echo(f"{file.name}: {graph.versions(file)}")
     try:
         model = Model(_servable(_name(file)), "1", file, Runtime("cpu"))
-        feeds = model.example()
-        outputs = model.session.run(feeds, model.output_names)
+        found = model.example()
+        outputs = model.session.run(found.feeds, model.output_names) if found.refusal is None else []
     except (ModelError, ServiceError) as error:
         click.echo(f"  not served: {error}")
         sys.exit(1)
     click.echo(f"  served as    {signature(model)}")
-    for name, array in zip(model.output_names, outputs, strict=True):
+    if found.refusal is not None:
+        click.echo(f"  no values were found that it takes: {found.refusal}")
+    for name, array in zip(model.output_names, outputs, strict=found.refusal is None):
         click.echo(f"  one run gave {name} {list(array.shape)}")
     click.echo(f"  joining      {_joining(model)}")
     click.echo(f"  try          {_command(model)}")
@@ -66,7 +68,7 @@ def _command(model: Model) -> str:
     """A line to paste. A long example is written by Python, from its shapes."""
     body = json.dumps(example(model)).decode()
     if len(body) > SHOWN:
-        named = {name: _expression(array) for name, array in model.example().items()}
+        named = {name: _expression(array) for name, array in model.example().feeds.items()}
         members = ", ".join(f'"{name}": {text}' for name, text in named.items())
         inputs = f"{{{members}}}" if len(named) > 1 else next(iter(named.values()))
         script = f'import json; print(json.dumps({{"inputs": {inputs}}}))'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from service.codecs import json
@@ -21,18 +22,24 @@ def describe(model: Model) -> dict[str, Any]:
         "provider": model.session.provider,
         "inputs": [spec.as_dict() for spec in model.inputs],
         "outputs": [spec.as_dict() for spec in model.outputs],
+        **({"not_carried": dict(model.session.not_carried)} if model.session.not_carried else {}),
         "parameters": [spec.as_dict() for spec in model.session.parameters],
         **{name: fact for name, fact in facts.items() if fact},
         "rows_are_joined": metadata.joinable,
         **({"metadata": dict(metadata.notes)} if metadata.notes else {}),
-        "example": {"method": "POST", "path": f"/predict/{model.name}", "body": example(model)},
+        "example": {"method": "POST", "path": f"/predict/{model.name}", "body": example(model)} | _note(model),
     }
 
 
 def example(model: Model) -> dict[str, Any]:
-    """A body for `POST /predict/{model}` made from the graph: the columnar form, zeros."""
-    arrays = {name: json.fragment(array) for name, array in model.example().items()}
+    """A body for `POST /predict/{model}` made from the graph: the columnar form, zeros where the graph takes them."""
+    arrays = {name: json.fragment(array) for name, array in model.example().feeds.items()}
     return {"inputs": arrays if len(arrays) != 1 else next(iter(arrays.values()))}
+
+
+def _note(model: Model) -> dict[str, str]:
+    refusal = model.example().refusal
+    return {} if refusal is None else {"note": f"Put your own values in: none were found that it takes. {refusal}"}
 
 
 def summary(entry: Entry) -> dict[str, Any]:
@@ -76,7 +83,8 @@ def _one(repository: Repository) -> Handler:
     async def model(request: Request) -> Response:
         """One model: its signature, versions, provider, metadata and an example request."""
         found = repository.model(request.path_parameters["model"], request.query().get("version"))
-        return answer_json(describe(found) | {"versions": repository.versions(found.name)})
+        described = await asyncio.to_thread(describe, found)  # its example is run once
+        return answer_json(described | {"versions": repository.versions(found.name)})
 
     return model
 

@@ -39,7 +39,8 @@ class Predict:
         request.timings.decoded()
         arrays = await self._engine.infer(request, model, model.session, batch.feeds, predictions.fetches(model))
         size = sum(array.nbytes for array in arrays)
-        return await aside(size, predictions.encode, model, arrays, request.rows, wanted, form, batch.is_columnar)
+        rows = request.rows if batch.count is None else batch.count
+        return await aside(size, predictions.encode, model, arrays, rows, wanted, form, batch.is_columnar)
 
 
 def routes(predict: Predict) -> list[Route]:

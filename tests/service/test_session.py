@@ -12,6 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 from onnxruntime.capi import onnxruntime_pybind11_state as library
@@ -226,3 +227,73 @@ def test_external_data_is_read_beside_the_model_and_nowhere_else(tmp_path: Path,
 def test_messages_are_told_without_paths(message: str, told: str) -> None:
     assert redact(message) == told
     assert len(redact("x" * 5000)) == 500
+
+
+def partly_carried(path: Path) -> Path:
+    """y is its input, and `list` a sequence of it."""
+    made = helper.make_graph(
+        [helper.make_node("SequenceConstruct", ["x"], ["list"]), helper.make_node("Identity", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])],
+        [
+            helper.make_tensor_sequence_value_info("list", TensorProto.FLOAT, ["n"]),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"]),
+        ],
+    )
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
+    return path
+
+
+def test_output_that_cannot_be_carried_is_left_out_and_named(tmp_path: Path, cpu: Runtime) -> None:
+    found = Session(partly_carried(tmp_path / "x.onnx"), cpu)
+    assert [spec.name for spec in found.outputs] == ["y"]
+    assert found.not_carried == {"list": "seq(tensor(float))"}
+    assert found.run({"x": np.array([1, 2], np.float32)}, ["y"])[0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT8E4M3FN, TensorProto.INT4, TensorProto.UINT4])
+def test_input_of_a_type_without_a_name_in_the_protocol_is_not_carried(
+    graphs: Any, tmp_path: Path, cpu: Runtime, kind: int
+) -> None:
+    node = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)
+    path = graphs.write(tmp_path / "x.onnx", [node], [("x", kind, ["n"])], [("y", TensorProto.FLOAT, ["n"])])
+    with pytest.raises(
+        NotCarriedModel, match=r"^its input `x` is a tensor\(\w+\), which no tensor protocol can carry\.$"
+    ):
+        Session(path, cpu)
+
+
+def test_strings_and_bfloat16_in_one_graph_are_not_carried(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    nodes = [helper.make_node("Identity", ["a"], ["c"]), helper.make_node("Identity", ["b"], ["d"])]
+    ends = [("a", TensorProto.STRING, ["n"]), ("b", TensorProto.BFLOAT16, ["n"])]
+    outputs = [("c", TensorProto.STRING, ["n"]), ("d", TensorProto.BFLOAT16, ["n"])]
+    with pytest.raises(NotCarriedModel, match="both BF16 and strings"):
+        Session(graphs.write(tmp_path / "x.onnx", nodes, ends, outputs), cpu)
+
+
+def test_map_of_scores_by_label_is_the_tensor_it_is_made_from(cpu: Runtime) -> None:
+    path = Path(__file__).parents[1] / "assets" / "iris_classifier.onnx"
+    found = Session(path, cpu)
+    assert [(spec.name, spec.shape) for spec in found.outputs] == [
+        ("output_label", (None,)),
+        ("output_probability", (None, 3)),
+    ]
+    assert found.metadata["labels"] == '["setosa", "versicolor", "virginica"]'
+    rows = np.array([[5.1, 3.5, 1.4, 0.2], [6, 3, 5, 2]], np.float32)
+    labels, maps = ort.InferenceSession(str(path), providers=[CPU]).run(None, {"X": rows})
+    given, scores = found.run({"X": rows}, ["output_label", "output_probability"])
+    assert given.tolist() == labels.tolist()
+    assert scores.tolist() == [list(row.values()) for row in maps]
+    assert [list(row) for row in maps] == [["setosa", "versicolor", "virginica"]] * 2
+
+
+def test_map_of_whole_numbers_has_them_as_labels(tmp_path: Path, cpu: Runtime) -> None:
+    node = helper.make_node("ZipMap", ["x"], ["map"], domain="ai.onnx.ml", classlabels_int64s=[7, 9])
+    made = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])], [])
+    kind = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    made.output.append(helper.make_value_info("map", helper.make_sequence_type_proto(kind)))
+    opsets = [helper.make_opsetid("ai.onnx.ml", 1)]
+    onnx.save(helper.make_model(made, opset_imports=opsets, ir_version=9), str(tmp_path / "x.onnx"))
+    found = Session(tmp_path / "x.onnx", cpu)
+    assert found.metadata["labels"] == '["7", "9"]'
+    assert found.run({"x": np.array([[1, 2]], np.float32)}, ["map"])[0].tolist() == [[1, 2]]

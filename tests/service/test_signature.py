@@ -61,8 +61,8 @@ def test_symbol_must_be_equal_on_all_inputs() -> None:
     with pytest.raises(Unfit) as caught:
         check({"a": zeros(3, 2), "b": zeros(4), "c": zeros(9, 5)}, specs)
     assert [(detail.path, detail.expected) for detail in caught.value.details] == [
-        ("b", "FP32 [n=3]"),
-        ("c", "FP32 [m, n=3]"),
+        ("b", "FP32 [n=3] with `n` as in `a`"),
+        ("c", "FP32 [m, n=3] with `n` as in `a`"),
     ]
     assert "1 more" in caught.value.message
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -181,8 +182,8 @@ def test_every_datatype_goes_through_npy_and_raw_unchanged(client: TestClient, n
 
 def test_strings_are_answered_in_json_only(client: TestClient, is_error: IsError) -> None:
     body = '{"instances": [["a", "b"]]}'
-    is_error(post(client, "/predict/same_bytes", body, accept=NPY), 422)
-    is_error(post(client, "/predict/same_bytes", body, accept=RAW), 415)
+    is_error(post(client, "/predict/same_bytes", body, accept=NPY), 406)
+    is_error(post(client, "/predict/same_bytes", body, accept=RAW), 406)
     is_error(post(client, "/predict/same_bytes", b"abcd", RAW), 415)
 
 
@@ -209,7 +210,7 @@ def test_several_outputs_are_answered_in_json_only(client: TestClient, is_error:
 def test_symbol_that_differs_between_inputs_is_422(client: TestClient, is_error: IsError) -> None:
     answer = client.post("/predict/adder", json={"inputs": {"a": [[1, 2]], "b": [[1, 2], [3, 4], [5, 6]]}})
     body = is_error(answer, 422)
-    assert body["details"] == [{"path": "b", "expected": "FP32 [n=1, 2]", "got": "FP32 [3, 2]"}]
+    assert body["details"] == [{"path": "b", "expected": "FP32 [n=1, 2] with `n` as in `a`", "got": "FP32 [3, 2]"}]
 
 
 def test_scalars_fixed_shapes_and_unknown_ranks_are_served(client: TestClient, npy: Npy) -> None:
@@ -425,3 +426,43 @@ def test_large_json_body_gives_the_runtimes_own_bits(
     body = json.dumps({"instances": rows.tolist()}).encode()
     assert len(body) > 1 << 20
     assert loaded(post(client, "/predict", body, accept=NPY)).tobytes() == expected.tobytes()
+
+
+def test_input_without_rows_holds_for_all_instances(
+    start: Callable[..., TestClient], graphs: Any, tmp_path: Path, is_error: IsError
+) -> None:
+    node = helper.make_node("Mul", ["x", "factor"], ["y"])
+    ends = ([("x", 1, ["n", 2]), ("factor", 1, [])], [("y", 1, ["n", 2])])
+    graphs.write(tmp_path / "scaled.onnx", [node], *ends)
+    client = start(models=tmp_path)
+    rows = [{"x": [1, 2], "factor": 3}, {"x": [4, 5], "factor": 3}]
+    assert client.post("/predict/scaled", json={"instances": rows}).json()["predictions"] == [[3, 6], [12, 15]]
+    assert client.post("/predict/scaled", json={"instances": rows[:1]}).json()["predictions"] == [[3, 6]]
+    columns = {"x": [[1, 2]], "factor": 3}
+    assert client.post("/predict/scaled", json={"inputs": columns}).json()["outputs"] == [[3, 6]]
+    rows[1]["factor"] = 4
+    body = is_error(client.post("/predict/scaled", json={"instances": rows}), 422)
+    assert body["details"][0]["path"] == "instances[1].factor"
+
+
+def test_parameter_in_instances_holds_for_all_of_them(client: TestClient, is_error: IsError) -> None:
+    rows = [{"x": [1, 2], "bias": [10, 20]}, {"x": [3, 4], "bias": [10, 20]}]
+    assert client.post("/predict/offset", json={"instances": rows}).json()["predictions"] == [[11, 22], [13, 24]]
+    rows[1]["bias"] = [0, 0]
+    is_error(client.post("/predict/offset", json={"instances": rows}), 422)
+
+
+def test_batch_of_a_fixed_size_is_taken_and_answered_by_instance(client: TestClient, is_error: IsError) -> None:
+    rows = [[1, 2, 3], [4, 5, 6]]
+    assert client.post("/predict/fixed", json={"instances": rows}).json()["predictions"] == rows
+    named = [{"x": row} for row in rows]
+    assert client.post("/predict/fixed", json={"instances": named}).json()["predictions"] == rows
+    is_error(client.post("/predict/fixed", json={"instances": rows[:1]}), 422)
+    is_error(client.post("/predict/fixed", json={"instances": [*named, named[0]]}), 422)
+
+
+def test_several_instances_for_a_model_without_rows_are_refused(client: TestClient, is_error: IsError) -> None:
+    is_error(client.post("/predict/scalar", json={"instances": [1, 2]}), 422)
+    body = is_error(client.post("/predict/scalar", json={"instances": [{"x": 1}, {"x": 1}]}), 422)
+    assert "no input of `scalar` has rows" in body["error"]
+    assert client.post("/predict/scalar", json={"instances": [{"x": 1}]}).json()["outputs"] == 1

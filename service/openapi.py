@@ -185,7 +185,7 @@ def _batch_example(model: Model, arrays: Feeds) -> Schema:
         return {"inputs": columns if len(columns) != 1 else next(iter(columns.values()))}
     if len(arrays) == 1:
         return {"instances": json.fragment(next(iter(arrays.values())))}
-    return {"instances": [{name: json.fragment(array[0]) for name, array in arrays.items()}]}
+    return {"instances": [{name: json.fragment(array[0, ...]) for name, array in arrays.items()}]}
 
 
 def _infer_example(model: Model, arrays: Feeds) -> Schema:

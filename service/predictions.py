@@ -91,7 +91,7 @@ def content(model: Model, arrays: Sequence[Array], rows: int, form: Form, column
     if len(names) == 1:
         return {"predictions": json.fragment(arrays[0])}
     by_name = list(zip(names, arrays, strict=True))
-    return {"predictions": [{name: json.fragment(array[row]) for name, array in by_name} for row in range(rows)]}
+    return {"predictions": [{name: json.fragment(array[row, ...]) for name, array in by_name} for row in range(rows)]}
 
 
 def _classes(metadata: Metadata, scores: Array, form: Form) -> list[dict[str, Any]]:

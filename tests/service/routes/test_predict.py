@@ -466,3 +466,27 @@ def test_several_instances_for_a_model_without_rows_are_refused(client: TestClie
     body = is_error(client.post("/predict/scalar", json={"instances": [{"x": 1}, {"x": 1}]}), 422)
     assert "no input of `scalar` has rows" in body["error"]
     assert client.post("/predict/scalar", json={"instances": [{"x": 1}]}).json()["outputs"] == 1
+
+
+def test_strings_of_several_inputs_and_outputs_are_answered_by_row(
+    start: Callable[..., TestClient], graphs: Any, tmp_path: Path
+) -> None:
+    nodes = [helper.make_node("Identity", [name], [f"{name}_out"]) for name in "ab"]
+    inputs, outputs = [("a", 8, ["n"]), ("b", 8, ["n", 2])], [("a_out", 8, ["n"]), ("b_out", 8, ["n", 2])]
+    graphs.write(tmp_path / "words.onnx", nodes, inputs, outputs)
+    client = start(models=tmp_path)
+    rows = [{"a": "é", "b": ["x", ""]}, {"a": "", "b": ["y", "z"]}]
+    predictions = client.post("/predict/words", json={"instances": rows}).json()["predictions"]
+    assert predictions == [{f"{name}_out": row[name] for name in row} for row in rows]
+    told = client.get("/openapi.json").json()["paths"]["/predict/words"]["post"]["requestBody"]["content"]
+    assert client.post("/predict/words", json=told["application/json"]["example"]).status_code == 200
+
+
+def test_classifier_of_scikit_learn_answers_label_and_scores_by_row(
+    start: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    (tmp_path / "iris.onnx").write_bytes((Path(__file__).parents[2] / "assets" / "iris_classifier.onnx").read_bytes())
+    rows = [[5.1, 3.5, 1.4, 0.2], [6, 3, 5, 2]]
+    predictions = start(models=tmp_path).post("/predict/iris", json={"instances": rows}).json()["predictions"]
+    assert [row["output_label"] for row in predictions] == ["setosa", "virginica"]
+    assert [np.argmax(row["output_probability"]) for row in predictions] == [0, 2]

@@ -147,6 +147,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         telemetry=NO_TELEMETRY,
     )
     predictor, ready = predict.Predict(repository, engine), health.Ready(repository, lifecycle, workers)
+    of_platforms = predict.Predict(repository, engine, unnamed=media.JSON)  # their clients may leave the type out
     routes = [
         *predict.routes(predictor),
         *activate.routes(repository, engine),
@@ -155,12 +156,12 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *models.routes(repository),
         *open_inference.routes(repository, engine, introspection),
         *repository_control.routes(control),
-        *kserve_v1.routes(repository, predict.Predict(repository, engine, unnamed=media.JSON)),
-        *platforms.sagemaker(predictor, ready),
+        *kserve_v1.routes(repository, of_platforms),
+        *platforms.sagemaker(of_platforms, ready),
         *health.routes(ready, metrics, observe_all),
         *pages.routes(repository, app.openapi),
     ]
-    routes = [*platforms.named(settings, predictor, ready, routes), *routes]
+    routes = [*platforms.named(settings, of_platforms, ready, routes), *routes]
     for route in routes:
         app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
     app.add_exception_handler(HTTPException, _Unmatched(front, settings))

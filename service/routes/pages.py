@@ -10,7 +10,7 @@ from typing import Any
 
 from service.codecs import json, media
 from service.errors import NotFound
-from service.exchange import Handler, Request, Response, Route
+from service.exchange import Handler, Request, Response, Route, answer_json
 from service.model import Model
 from service.openapi import TAGS, identity, paths
 from service.repository import Repository
@@ -19,22 +19,27 @@ from service.schemas import COMPONENTS
 ASSETS = Path(__file__).parent.parent / "assets"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".html": "text/html; charset=utf-8", ".svg": media.SVG}
 HTML = TYPES[".html"]
+PAGE = "text/html"
 # Swagger UI sets inline styles and draws its icons from data addresses; scripts come from here alone.
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 HEADERS = (("Content-Security-Policy", POLICY), ("X-Content-Type-Options", "nosniff"))
+VARY = (("Vary", "Accept"),)
 
 
 def _start(repository: Repository) -> Handler:
     template = (ASSETS / "start.html").read_text()
 
     async def start(request: Request) -> Response:
-        """The start page: what is served here and how to call it."""
+        """The start page for a browser: what is served here and how to call it. For a client the word by which KServe's
+        first protocol tells liveness."""
+        if media.accepted(request.headers, (media.JSON, PAGE)) == media.JSON:
+            return answer_json({"status": "alive"}, headers=VARY)
         models = _links("/models", repository.networks())
         activations = _links("/activations", repository.activations())
         page = template.replace("{{models}}", models).replace("{{activations}}", activations)
         address = html.escape("http://" + request.headers.get("host", "127.0.0.1:8000"), quote=True)
         page = page.replace("{{address}}", address)
-        return Response(page.encode(), HTML, headers=HEADERS)
+        return Response(page.encode(), HTML, headers=HEADERS + VARY)
 
     return start
 

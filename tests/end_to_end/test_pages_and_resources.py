@@ -33,7 +33,7 @@ def test_pages_refer_only_to_what_the_server_answers(server: Any, start: str) ->
         if path in seen:
             continue
         seen.add(path)
-        answer = server.get(path)
+        answer = server.get(path, {"Accept": "text/html,*/*;q=0.8"})
         assert answer.status == 200, path
         media_type = answer.headers["content-type"].partition(";")[0]
         if media_type not in ("text/html", "text/css"):
@@ -47,7 +47,7 @@ def test_pages_refer_only_to_what_the_server_answers(server: Any, start: str) ->
 
 def test_pages_let_the_browser_load_from_here_alone(server: Any) -> None:
     for path in ("/", "/docs"):
-        policy = server.get(path).headers["content-security-policy"]
+        policy = server.get(path, {"Accept": "text/html"}).headers["content-security-policy"]
         assert policy.startswith("default-src 'self'")
     script = server.get("/assets/docs.js").body
     assert b"http" not in script

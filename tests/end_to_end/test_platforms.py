@@ -34,6 +34,7 @@ def test_kserve_v1_lists_tells_readiness_and_predicts(server: Any, oracle: Any, 
     assert "fashion_mnist" in server.get("/v1/models").json()["models"]
     assert server.get("/v1/models/fashion_mnist").json() == {"name": "fashion_mnist", "ready": True}
     assert server.get("/v1/models/none").status == 404
+    assert server.get("/").json() == {"status": "alive"}
     expected = oracle("fashion_mnist", "probabilities", input=rows).argmax(axis=1).tolist()
     for path in ("/v1/models/fashion_mnist:predict", "/v1/models/fashion_mnist%3Apredict"):
         answer = server.post(path, {"instances": rows.tolist()})
@@ -124,6 +125,7 @@ def test_sagemaker_pings_and_invokes(
     assert indices(answer) == [expected[0].argmax()]
     answer = server.post("/invocations", npy(rows[:1]), "application/x-npy", Accept="application/json")
     assert indices(answer) == [expected[0].argmax()]
+    assert server.ask("POST", "/invocations", json.dumps({"instances": rows.tolist()})).status == 200  # has no type
     assert json.loads(server.post("/invocations", b"1,2,3", "text/csv").body)["error"]
 
 

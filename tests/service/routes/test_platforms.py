@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,18 @@ def test_ping_and_invocations_are_readiness_and_prediction(
         assert answers[0].status_code == 200
         assert answers[0].content == answers[1].content
     is_error(client.post("/invocations", content=b"1,2", headers={"content-type": "text/csv"}), 415)
+
+
+@pytest.mark.parametrize("sent", [{}, {"content-type": "application/x-www-form-urlencoded"}])
+@pytest.mark.parametrize("path", ["/invocations", "/p"])
+def test_body_without_a_type_of_its_own_is_json(
+    start: Callable[..., TestClient], is_error: Any, path: str, sent: dict[str, str]
+) -> None:
+    client = start(predict_route="/p")
+    body = json.dumps(ROWS).encode()
+    answer = client.post(path, content=body, headers=sent)
+    assert answer.json() == client.post("/predict", json=ROWS).json()
+    is_error(client.post("/predict", content=body, headers=sent), 415)
 
 
 def test_ping_is_503_while_a_model_is_broken(start: Callable[..., TestClient], tmp_path: Path, is_error: Any) -> None:

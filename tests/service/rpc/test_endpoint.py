@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import logging
+
 import grpc
 import pytest
+from grpc._cython import cygrpc
 
 from service import errors
 from service.errors import Detail, ServiceError, Unfit
@@ -23,3 +26,17 @@ def test_sentence_names_every_detail_once() -> None:
 
 def test_sentence_is_bounded() -> None:
     assert len(sentence(Unfit.at("x", "y" * 10_000, "z"))) == MAX_SENTENCE
+
+
+def test_answer_that_is_not_taken_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    library = logging.getLogger("grpc._cython.cygrpc")
+    with caplog.at_level(logging.INFO, "actserve.rpc"):
+        for error in (cygrpc.ExecuteBatchError("not sent"), ValueError("a fault")):
+            try:
+                raise error
+            except (cygrpc.ExecuteBatchError, ValueError):
+                library.exception("raised")
+    assert [(record.name, record.levelname) for record in caplog.records] == [
+        ("actserve.rpc", "INFO"),
+        ("grpc._cython.cygrpc", "ERROR"),
+    ]

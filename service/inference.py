@@ -10,7 +10,7 @@ from typing import Any
 from service import activation, classification
 from service.codecs import elements, json
 from service.codecs.open_inference import Call, Wanted
-from service.engine import Engine
+from service.engine import Engine, aside
 from service.errors import NotCarried, Unfit
 from service.exchange import Request
 from service.model import Model
@@ -23,6 +23,7 @@ from service.tensors import BY_DTYPE, Array
 # `sequence_id` over as well where a model is not a sequence's).
 RESERVED = {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers", "binary_data_output"}
 OF_TRITON = "triton_"
+BYTES_PER_CLASS = 200  # that are parsed in the time in which one class is sorted and named
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ async def infer(engine: Engine, request: Request, model: Model, call: Call) -> A
     feeds = _feeds(model, call)
     outputs = call.outputs or [Wanted(name, call.binary, 0) for name in model.output_names]
     arrays = await engine.infer(request, model, feeds.session, feeds.arrays, _names(model, outputs))
-    shown = [_shown(model, wanted, array) for wanted, array in zip(outputs, arrays, strict=True)]
+    sorted_elements = sum(array.size for wanted, array in zip(outputs, arrays, strict=True) if wanted.classes)
+    shown = await aside(sorted_elements * BYTES_PER_CLASS, _shown, model, outputs, arrays)
     return Answer(model, shown, feeds.parameters)
 
 
@@ -105,6 +107,7 @@ def _of_activation(model: Model, x: Array, inputs: Mapping[str, Array], paramete
 
 
 def _names(model: Model, outputs: Sequence[Wanted]) -> tuple[str, ...]:
+    strings = {spec.name for spec in model.outputs if spec.datatype.name == "BYTES"}
     for index, wanted in enumerate(outputs):
         if wanted.name in (other.name for other in outputs[:index]):
             raise Unfit.at(f"outputs[{index}].name", "each output once", f"`{wanted.name[:60]}` again")
@@ -112,8 +115,15 @@ def _names(model: Model, outputs: Sequence[Wanted]) -> tuple[str, ...]:
             raise NotCarried(f"`{wanted.name[:60]}` is a {kind}, which no tensor protocol can carry.")
         if wanted.name not in model.output_names:
             raise Unfit.at(f"outputs[{index}].name", f"one of {', '.join(model.output_names)}", wanted.name[:60])
+        if wanted.classes and wanted.name in strings:
+            raise Unfit.at(
+                f"outputs[{index}].parameters.classification", "an output of numbers", f"BYTES `{wanted.name}`"
+            )
     return tuple(wanted.name for wanted in outputs)
 
 
-def _shown(model: Model, wanted: Wanted, array: Array) -> tuple[Wanted, Array]:
-    return wanted, classification.best(array, wanted.classes, model.metadata) if wanted.classes else array
+def _shown(model: Model, outputs: Sequence[Wanted], arrays: Sequence[Array]) -> list[tuple[Wanted, Array]]:
+    return [
+        (wanted, classification.best(array, wanted.classes, model.metadata) if wanted.classes else array)
+        for wanted, array in zip(outputs, arrays, strict=True)
+    ]

@@ -289,6 +289,13 @@ DEEP = [
 ]
 
 
+def test_classes_of_strings_are_refused(refuses: Refuses) -> None:
+    tail = string(b"a") + string(b"b")
+    text = {"name": "x", "datatype": "BYTES", "shape": [1, 2], "parameters": {"binary_data_size": len(tail)}}
+    outputs = [{"name": "y", "parameters": {"classification": 2}}]
+    refuses(*request(text, tail=tail, outputs=outputs), (422,), "same_BYTES")
+
+
 @pytest.mark.parametrize("body", DEEP, ids=range(len(DEEP)))
 def test_deep_nesting_is_refused(refuses: Refuses, body: bytes) -> None:
     refuses(body, None)

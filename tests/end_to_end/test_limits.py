@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +216,21 @@ def test_token_in_a_variable_counts(serve: Any) -> None:
     server = serve(ACTSERVE_API_TOKEN="sesame")
     assert server.get("/models").status == 401
     assert server.get("/models", {"Authorization": "bearer sesame"}).status == 200
+
+
+def test_others_are_answered_while_very_many_classes_are_named(server: Any) -> None:
+    count = 1_000_000
+    item = {"name": "x", "datatype": "FP32", "shape": [count], "parameters": {"binary_data_size": 4 * count}}
+    wanted = [{"name": "y", "parameters": {"classification": count}}]
+    text = json.dumps({"inputs": [item], "outputs": wanted}).encode()
+    length = {"Inference-Header-Content-Length": str(len(text))}
+    with ThreadPoolExecutor() as pool:
+        began = time.monotonic()
+        asked = pool.submit(server.ask, "POST", "/v2/models/relu/infer", text + bytes(4 * count), length)
+        answered = [began]
+        while not asked.done():
+            assert is_alive(server)
+            answered.append(time.monotonic())
+    assert asked.result().status == 200
+    longest = max(after - before for before, after in pairwise(answered))
+    assert longest < (answered[-1] - began) / 2

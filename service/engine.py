@@ -29,8 +29,8 @@ class Engine:
         self, request: Request, model: Model, session: Session, feeds: Mapping[str, Array], fetches: Sequence[str]
     ) -> Sequence[Array]:
         """The outputs named in `fetches`. Raises Unfit before anything is queued where the arrays do not fit."""
-        overridden = [spec for spec in session.parameters if spec.name in feeds]
-        check(feeds, (*session.inputs, *overridden))
+        overridden = tuple(spec for spec in session.parameters if spec.name in feeds) if session.parameters else ()
+        check(feeds, (*session.inputs, *overridden) if overridden else session.inputs)
         rows = row_count(session, feeds)
         request.rows, request.model = _instances(model, feeds, rows), model
         # What overrides an initializer holds for a whole run, so it must not be joined with another caller's.
@@ -52,7 +52,10 @@ class Engine:
 
 def row_count(session: Session, feeds: Mapping[str, Array]) -> int:
     """Rows in the batch: the size of the first free leading dimension, 1 where there is none."""
-    return next((len(feeds[spec.name]) for spec in session.inputs if spec.has_rows), 1)
+    for spec in session.inputs:
+        if spec.has_rows:
+            return len(feeds[spec.name])
+    return 1
 
 
 def _instances(model: Model, feeds: Mapping[str, Array], rows: int) -> int:

@@ -26,9 +26,16 @@ class Form:
     top_k: int
 
 
+KINDS = (media.JSON, media.NPY, media.RAW)
+OFFERED = {kind: (kind, *(other for other in KINDS if other != kind)) for kind in KINDS}
+PLAIN = Form(scores=True, top_k=0)
+
+
 def form(query: Mapping[str, str], parameters: Mapping[str, Any] | None = None) -> Form:
     """The form asked for in the query or in the body's `parameters` (`scores`, `top_k`). Raises Unfit for a value or
     name that is not known."""
+    if not query and not parameters:
+        return PLAIN
     for name in query.keys() - {"scores", "top_k", "version"}:
         raise Unfit.at(f"query.{name[:60]}", "one of `scores`, `top_k`, `version`", "an unknown name")
     scores = query.get("scores", "true").lower()
@@ -66,8 +73,7 @@ def offered(model: Model, media_type: str) -> tuple[str, ...]:
     names = fetches(model)
     if len(names) != 1 or any(spec.datatype.name == "BYTES" for spec in model.outputs if spec.name in names):
         return (media.JSON,)
-    kinds = (media.JSON, media.NPY, media.RAW)
-    return tuple(sorted(kinds, key=lambda kind: kind != media_type))
+    return OFFERED.get(media_type, OFFERED[media.JSON])
 
 
 def encode(model: Model, arrays: Sequence[Array], rows: int, wanted: str, form: Form, columnar: bool) -> Response:

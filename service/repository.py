@@ -27,12 +27,13 @@ class Entry:
 
     name: str
     versions: Mapping[str, Version] = field(default_factory=dict)
+    loaded: tuple[Model, ...] = field(init=False)
+    """The versions that answer, the newest first."""
 
-    @property
-    def loaded(self) -> list[Model]:
-        """The versions that answer, the newest first."""
+    def __post_init__(self) -> None:
         versions = sorted(self.versions.values(), key=lambda version: -int(version.number))
-        return [version.model for version in versions if version.model is not None]
+        loaded = tuple(version.model for version in versions if version.model is not None)
+        object.__setattr__(self, "loaded", loaded)
 
     @property
     def failures(self) -> dict[str, ModelError]:

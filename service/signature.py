@@ -18,6 +18,8 @@ Bound = tuple[int, str]  # the size of a symbol, and the tensor that gave it
 
 def check(arrays: Mapping[str, Array], specs: Sequence[TensorSpec]) -> None:
     """Raises Unfit with one detail per tensor that is missing, unknown, of another datatype or of another shape."""
+    if len(arrays) == len(specs) == 1 and _fits_alone(arrays, specs[0]):
+        return
     names = {spec.name for spec in specs}
     wrong = [Detail(name, f"one of {sorted(names)}", "an unknown name") for name in arrays if name not in names]
     symbols: dict[str, Bound] = {}
@@ -40,6 +42,18 @@ def fit_scalars(arrays: Mapping[str, Array], specs: Sequence[TensorSpec]) -> Map
     return {
         name: array.reshape(()) if name in scalars and array.shape == (1,) else array for name, array in arrays.items()
     }
+
+
+def _fits_alone(arrays: Mapping[str, Array], spec: TensorSpec) -> bool:
+    """The case of most requests, at once: the one tensor, of rows of a fixed shape."""
+    array = arrays.get(spec.name)
+    return (
+        array is not None
+        and spec.row_shape is not None
+        and array.dtype == spec.datatype.dtype
+        and array.ndim > 0
+        and array.shape[1:] == spec.row_shape
+    )
 
 
 def fit_rows(array: Array, spec: TensorSpec) -> Array:

@@ -101,22 +101,24 @@ def content(model: Model, arrays: Sequence[Array], rows: int, form: Form, column
 
 
 def _classes(metadata: Metadata, scores: Array, form: Form) -> list[dict[str, Any]]:
-    finite = bool(np.isfinite(scores).all()) and scores.dtype.kind == "f"
-    written = list(scores) if finite else [json.fragment(row) for row in scores]
+    written = json.rows(scores)
     best = scores.argmax(axis=1).tolist() if scores.shape[1] else []
     predictions = []
     for row, index in enumerate(best):
-        prediction = _class(metadata, scores[row], index)
+        numbers = written[row]
+        prediction = _class(metadata, numbers, index)
         if form.top_k:
             order = np.argsort(-scores[row], kind="stable")[: form.top_k].tolist()
-            prediction["top"] = [_class(metadata, scores[row], other) for other in order]
+            prediction["top"] = [_class(metadata, numbers, other) for other in order]
         if form.scores:
-            prediction["scores"] = written[row]
+            prediction["scores"] = json.joined(numbers)
         predictions.append(prediction)
     return predictions
 
 
-def _class(metadata: Metadata, scores: Array, index: int) -> dict[str, Any]:
+def _class(metadata: Metadata, numbers: Sequence[bytes], index: int) -> dict[str, Any]:
     label = metadata.label(index)
-    named = {"index": index} if label is None else {"index": index, "label": label}
-    return named | {"score": json.fragment(scores[index : index + 1].reshape(()))}
+    score = json.piece(numbers[index])
+    if label is None:
+        return {"index": index, "score": score}
+    return {"index": index, "label": label, "score": score}

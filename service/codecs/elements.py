@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from contextvars import Context, copy_context
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,25 @@ def read(value: Any, datatype: Datatype, path: str) -> Array:
     return narrow(np.array(leaves, np.float64), datatype, path).reshape(shape)
 
 
+def _quiet() -> Context:
+    """NumPy's errstate belongs to the context, and a context made once is entered in a tenth of the time."""
+    context = copy_context()
+    context.run(partial(np.seterr, over="ignore"))
+    return context
+
+
+QUIET = _quiet()
+
+
+def _is_finite(numbers: Array) -> bool:
+    """Asks the sum of squares first, which is finite only if every number is."""
+    if numbers.dtype.kind == "f" and numbers.itemsize >= 4 and numbers.flags.c_contiguous:
+        flat = numbers.reshape(-1)
+        if math.isfinite(flat.dot(flat)):
+            return True
+    return bool(np.isfinite(numbers).all())
+
+
 def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
     """Finite float64, int64 or uint64 numbers as `datatype`. Raises Unfit where one is out of its range."""
     if datatype.is_integer:
@@ -42,9 +63,8 @@ def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
         if wrong is not None and wrong.any():
             raise _out_of_range(numbers, wrong, datatype, path)
         return numbers.astype(datatype.dtype, copy=False)
-    with np.errstate(over="ignore"):
-        narrowed = numbers.astype(datatype.dtype, copy=False)
-    if not np.isfinite(narrowed).all():
+    narrowed = QUIET.copy().run(numbers.astype, datatype.dtype, copy=False)
+    if not _is_finite(narrowed):
         wrong = ~np.isfinite(narrowed) & np.isfinite(numbers)
         if wrong.any():
             raise _out_of_range(numbers, wrong, datatype, path)

@@ -51,7 +51,9 @@ class Heads:
         route, path_parameters = self._route(path)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
         length = headers.get("content-length", "")
-        if route is None or not length.isdecimal() or int(length) > self._max_body_bytes or UNUSUAL & headers.keys():
+        if route is None or not length.isdecimal() or int(length) > self._max_body_bytes:
+            return None
+        if UNUSUAL & headers.keys() or len(headers) != len(fields):
             return None
         try:
             self.front.authorise(route, headers)

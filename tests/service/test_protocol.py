@@ -145,6 +145,13 @@ CASES: dict[str, list[bytes]] = {
     "whole address": [post(path="http://here/activate/relu")],
     "other methods": [post().replace(b"POST", b"PUT"), post().replace(b"POST", b"HEAD")],
     "own request id": [post(fields="X-Request-Id: mine\r\nContent-Type: application/json\r\n")] * 2,
+    "a field twice": [post(fields="Content-Type: application/json\r\nContent-Type: application/json\r\n")],
+    "a length of the protocol twice": [
+        post(
+            path="/v2/models/relu/infer",
+            fields="Inference-Header-Content-Length: 0\r\nInference-Header-Content-Length: 1\r\n",
+        )
+    ],
     "gradient": [post(path="/activate/relu/gradient")] * 2,
     "protocol": [
         post(
@@ -168,6 +175,11 @@ def test_caller_who_only_listens_any_more_is_answered(ways: tuple[Server, Server
     found, is_closed = ways[way].answers([post() + post(body=b'{"tensor": 7}')], half_close=True)
     assert found.count(b"HTTP/1.1 200") == 2
     assert is_closed
+
+
+def test_field_that_comes_twice_is_a_list(ways: tuple[Server, Server]) -> None:
+    assert b"is not a number" in ways[0].answers(CASES["a length of the protocol twice"])[0]
+    assert b"415 " in ways[0].answers(CASES["a field twice"])[0]
 
 
 def test_hot_requests_go_the_short_way_and_their_heads_are_known_again(ways: tuple[Server, Server]) -> None:

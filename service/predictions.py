@@ -90,14 +90,23 @@ def content(model: Model, arrays: Sequence[Array], rows: int, form: Form, column
     if model.metadata.is_classifier and arrays[0].ndim == 2:
         return {"predictions": _classes(model.metadata, arrays[0], form)}
     names = fetches(model)
-    by_row = all(array.ndim > 0 and len(array) == rows for array in arrays)
-    if columnar or not by_row:
+    if columnar or not _is_by_row(model, dict(zip(names, arrays, strict=True)), rows):
         columns = {name: json.fragment(array) for name, array in zip(names, arrays, strict=True)}
         return {"outputs": columns if len(names) > 1 else columns[names[0]]}
     if len(names) == 1:
         return {"predictions": json.fragment(arrays[0])}
     by_name = list(zip(names, arrays, strict=True))
     return {"predictions": [{name: json.fragment(array[row, ...]) for name, array in by_name} for row in range(rows)]}
+
+
+def _is_by_row(model: Model, outputs: Mapping[str, Array], rows: int) -> bool:
+    """Whether each output has one element for each row. One whose first size is fixed where that of the rows is free
+    (the layers of a recurrent state) only happens to have as many."""
+    if any(array.ndim == 0 or len(array) != rows for array in outputs.values()):
+        return False
+    if not any(spec.has_rows for spec in model.inputs):
+        return True
+    return not any(spec.shape and spec.shape[0] == rows for spec in model.outputs if spec.name in outputs)
 
 
 def _classes(metadata: Metadata, scores: Array, form: Form) -> list[dict[str, Any]]:

@@ -38,6 +38,8 @@ def command(file: Path) -> None:
         click.echo(f"  not served: {error}")
         sys.exit(1)
     click.echo(f"  served as    {signature(model)}")
+    for name, kind in model.session.not_carried.items():
+        click.echo(f"  left out     {name}: a {kind}, which no tensor protocol can carry")
     if found.refusal is not None:
         click.echo(f"  no values were found that it takes: {found.refusal}")
     for name, array in zip(model.output_names, outputs, strict=found.refusal is None):
@@ -77,8 +79,11 @@ def _command(model: Model) -> str:
 
 
 def _expression(array: Array) -> str:
-    """Zeros of the array's shape as Python: `[[0.0] * 784] * 1`."""
-    text = {"O": '""', "b": "False", "i": "0", "u": "0"}.get(array.dtype.kind, "0.0")
+    """An array as Python, in short where all of its values are one: `[[0.0] * 784] * 1`."""
+    values = array.ravel()
+    if not array.size or (values != values[0]).any():
+        return json.dumps(json.fragment(array)).decode()
+    text = f'"{values[0]}"' if array.dtype.kind == "O" else str(values[0].item())
     for size in reversed(array.shape):
         text = f"[{text}] * {size}"
     return text

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -126,3 +127,35 @@ def test_help_lists_every_command() -> None:
         assert command in done.output
     assert run("nothing").exit_code == 2
     assert run("--version").output.startswith("actserve, version ")
+
+
+ASSETS = Path(__file__).parents[2] / "assets"
+
+
+def test_output_that_cannot_be_carried_is_told() -> None:
+    done = run("check", ASSETS / "iris_two_classifiers.onnx")
+    assert done.exit_code == 0
+    assert "left out     probabilities: a seq(tensor(float)), which no tensor protocol can carry" in done.output
+
+
+def test_long_example_has_the_values_that_the_graph_takes(graphs: Any, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    node = helper.make_node("Div", ["a", "b"], ["y"])
+    ends = ([(name, TensorProto.INT64, [300]) for name in "ab"], [("y", TensorProto.INT64, [300])])
+    output = run("check", graphs.write(tmp_path / "x.onnx", [node], *ends)).output
+    script = output.split("python3 -c '")[1].split("'")[0]
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert json.loads(printed)["inputs"]["b"] == [1] * 300
+
+
+def test_graph_that_takes_none_of_the_values_tried_is_served_all_the_same(graphs: Any, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    nodes = [helper.make_node("Add", ["x", "far"], ["i"]), helper.make_node("Gather", ["table", "i"], ["y"])]
+    ends = ([("x", TensorProto.INT64, ["n"])], [("y", TensorProto.FLOAT, ["n"])])
+    constants = {"table": np.zeros(5, np.float32), "far": np.array(-(10**6))}
+    done = run("check", graphs.write(tmp_path / "x.onnx", nodes, *ends, constants))
+    assert done.exit_code == 0
+    assert "served as    x INT64 [n] → y FP32 [n]" in done.output
+    assert "no values were found that it takes: The model cannot compute these values" in done.output

@@ -26,10 +26,12 @@ Feeds = Mapping[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Arrays for every input; `refusal` says why the graph cannot compute them, None where it can."""
+    """Arrays for every input; `refusal` says why the graph cannot compute them, None where it can; others may suit it
+    where it `is_quick` to say so."""
 
     feeds: Feeds
     refusal: str | None
+    is_quick: bool = True
 
 
 def first(session: Session, limit_s: float) -> Example:
@@ -37,11 +39,13 @@ def first(session: Session, limit_s: float) -> Example:
 
     Raises Internal where the machine fails in it."""
     feeds = zeros(session.inputs)
+    end = perf_counter() + limit_s
     try:
         with session.limited(limit_s) as run:
             run(feeds, [spec.name for spec in session.outputs])
     except Unfit as error:
-        return Example(feeds, error.message)
+        in_time = perf_counter() < end
+        return Example(feeds, error.message if in_time else f"Zeros take it longer than {limit_s:g} s.", in_time)
     return Example(feeds, None)
 
 
@@ -49,7 +53,7 @@ def find(session: Session, limit_s: float) -> Example:
     """`first` where the graph takes it. Some do not: they divide by an input, or take one for a shape; then larger
     sizes and small whole numbers are tried, always in the same order."""
     found = first(session, limit_s)
-    if found.refusal is None:
+    if found.refusal is None or not found.is_quick:
         return found
     with session.limited(SEARCH_S) as run:
         for feeds in _others(session.inputs, perf_counter() + SEARCH_S):

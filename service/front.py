@@ -26,6 +26,7 @@ from service.settings import Settings
 log = logging.getLogger("actserve.request")
 
 MAX_ID_LENGTH = 128
+CLOSE = ("Connection", "close")
 _WRONG_ADMIN = "Loading and unloading need the admin token (`--admin-token`), and that is another one."
 QUICK_BYTES = 1 << 20  # inflated in a few milliseconds; compressing takes ten times as long
 LATE_S = 0.02  # how late a passed deadline may be seen: one timer looks after those of all requests
@@ -154,7 +155,7 @@ class Front:
         response.headers += (("X-Request-Id", request.id), ("Server-Timing", request.timings.header()))
         response.headers += self._cross_origin
         if self.lifecycle.draining:
-            response.headers += (("Connection", "close"),)
+            response.headers += (CLOSE,)
 
 
 class Exchange:
@@ -241,8 +242,11 @@ class Exchange:
 
     def _answer(self, response: Response) -> None:
         self._close()
-        self._front.finished(self.route, self.request, response, perf_counter() - self.started)
-        self._deliver(response)
+        try:
+            self._front.finished(self.route, self.request, response, perf_counter() - self.started)
+            self._deliver(response)
+        except Exception:  # of this one caller; others are answered in the same turn
+            log.exception("an answer could not be given", extra={"request_id": self.request.id})
 
     def _close(self) -> None:
         self.is_over = True

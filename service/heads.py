@@ -42,7 +42,8 @@ class Heads:
     def __init__(self, routes: Sequence[Route], front: Front, max_body_bytes: int) -> None:
         self.front = front
         self.known: dict[bytes, Head] = {}
-        self._routes = [(compile_path(route.path)[0], route) for route in routes if route.is_hot]
+        self.hot = [route for route in routes if route.is_hot]
+        self._patterns = [(compile_path(route.path)[0], route) for route in self.hot]
         self._max_body_bytes = max_body_bytes
 
     def read(self, url: bytes, fields: Sequence[tuple[bytes, bytes]]) -> Head | None:
@@ -74,7 +75,7 @@ class Heads:
 
     def _route(self, path: bytes) -> tuple[Route | None, Mapping[str, str]]:
         if PLAIN_PATH.fullmatch(path):
-            for pattern, route in self._routes:
+            for pattern, route in self._patterns:
                 if found := pattern.match(path.decode()):
                     return route, found.groupdict()
         return None, {}

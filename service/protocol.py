@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.codecs import json, media
 from service.errors import BadBody
 from service.exchange import Response, Timings
-from service.front import request_id
+from service.front import CLOSE, request_id
 from service.heads import Head, Heads
 
 MAX_HEAD_BYTES = 1 << 16  # request line and headers
@@ -240,8 +240,9 @@ class Turn:
         self.response_complete = True
         if transport.is_closing():
             return
-        is_last = not self.keep_alive or self.more_body
-        head = _head(response, protocol.server_state.default_headers, is_last)
+        says_so = CLOSE in response.headers
+        is_last = says_so or not self.keep_alive or self.more_body
+        head = _head(response, protocol.server_state.default_headers, is_last and not says_so)
         if len(response.body) <= JOINED_BYTES:
             transport.write(head + response.body)
         else:
@@ -254,10 +255,10 @@ class Turn:
         protocol.on_response_complete()
 
 
-def _head(response: Response, default_headers: list[tuple[bytes, bytes]], is_last: bool) -> bytes:
+def _head(response: Response, default_headers: list[tuple[bytes, bytes]], closes: bool) -> bytes:
     lines = [f"content-type: {response.media_type}\r\ncontent-length: {len(response.body)}\r\n"]
     lines += [f"{name.lower()}: {value}\r\n" for name, value in response.headers]
-    if is_last:
+    if closes:
         lines.append("connection: close\r\n")
     defaults = [b"%b: %b\r\n" % header for header in default_headers]
     return b"".join([STATUS_LINE[response.status], *defaults, "".join(lines).encode("latin-1"), b"\r\n"])

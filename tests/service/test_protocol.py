@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 import uvicorn
 
 from service import protocol
 from service.app import Parts, assemble
+from service.exchange import Request, Response
 from service.heads import Heads
 from service.settings import Settings
 
@@ -75,17 +76,24 @@ class Server:
             return CHANGING.sub(rb"\1: *", found), True
 
 
-@pytest.fixture(scope="module")
-def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
-    token = tmp_path_factory.mktemp("token") / "token"
-    token.write_text("right")
-    settings = Settings(api_token="right", max_body_bytes=100_000, models=Path(token.parent))
-    parts, others = assemble(settings), assemble(settings)
+def settings(**others: object) -> Settings:
+    return Settings(api_token="right", max_body_bytes=100_000, **others)  # type: ignore[arg-type]
+
+
+def both(wanted: Settings) -> tuple[tuple[Server, Server], tuple[Parts, Parts]]:
+    """A server of each way, and what they are made of."""
+    parts, others = assemble(wanted), assemble(wanted)
     short = Server(parts, parts.heads)
-    long = Server(others, Heads([], others.heads.front, settings.max_body_bytes))
-    yield short, long
-    short.close()
-    long.close()
+    long = Server(others, Heads([], others.heads.front, wanted.max_body_bytes))
+    return (short, long), (parts, others)
+
+
+@pytest.fixture(scope="module")
+def ways() -> Iterator[tuple[Server, Server]]:
+    servers, _ = both(settings())
+    yield servers
+    for server in servers:
+        server.close()
 
 
 CHUNKED = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
@@ -175,6 +183,43 @@ def test_caller_who_only_listens_any_more_is_answered(ways: tuple[Server, Server
     found, is_closed = ways[way].answers([post() + post(body=b'{"tensor": 7}')], half_close=True)
     assert found.count(b"HTTP/1.1 200") == 2
     assert is_closed
+
+
+def test_connection_is_closed_behind_each_answer_while_the_server_drains() -> None:
+    servers, parts = both(settings())
+    answers = []
+    for server, one in zip(servers, parts, strict=True):
+        server.answers([post()])  # the head is known from here on
+        one.lifecycle.drain()
+        answers.append(server.answers([post(), post()]))
+        server.close()
+    assert answers[0] == answers[1]
+    assert answers[0][0].count(b"connection: close") == 1
+    assert answers[0][1]
+
+
+def test_answer_that_cannot_be_given_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    parts = assemble(settings())
+    route = next(route for route in parts.heads.hot if route.path == "/activate/{name}")
+    given: list[Response] = []
+
+    def broken(response: Response) -> None:
+        raise OSError("the connection is gone")
+
+    def request() -> Request:
+        headers = {"content-type": "application/json", "authorization": "Bearer right"}
+        return Request("POST", "/activate/relu", "", headers, "id", {"name": "relu"})
+
+    async def main() -> None:
+        for deliver in (broken, given.append, given.append):
+            parts.heads.front.open(route, request(), deliver).start(RELU)
+        while len(given) < 2:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+    assert [response.status for response in given] == [200, 200]
+    assert "could not be given" in caplog.text
+    parts.scheduler.close()
 
 
 def test_field_that_comes_twice_is_a_list(ways: tuple[Server, Server]) -> None:

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 from service.codecs import json, media
 from service.errors import ServiceError, Unfit
+from service.job import Result
 from service.model import Model
-from service.scheduler import Result
 
 STAGES = ("decode", "queue", "compute", "encode")
 

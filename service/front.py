@@ -16,8 +16,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from service.codecs import compression
-from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, ServiceError, TooLarge, Unauthorized
+from service import wrapping
+from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, ServiceError, Unauthorized
 from service.exchange import Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
@@ -28,7 +28,6 @@ log = logging.getLogger("actserve.request")
 MAX_ID_LENGTH = 128
 CLOSE = ("Connection", "close")
 _WRONG_ADMIN = "Loading and unloading need the admin token (`--admin-token`), and that is another one."
-QUICK_BYTES = 1 << 20  # inflated in a few milliseconds; compressing takes ten times as long
 LATE_S = 0.02  # how late a passed deadline may be seen: one timer looks after those of all requests
 OURS = token_hex(8)  # what the ids of this process begin with
 NUMBERS = count(1)
@@ -116,24 +115,11 @@ class Front:
 
     async def handle(self, route: Route, request: Request) -> Response:
         """The handler's answer, with what HTTP may have wrapped around both bodies."""
-        encoded = compression.encodings(request.headers)
-        if encoded and request.body:
-            request.body = await self._decompressed(request.body, encoded)
+        await wrapping.unwrap(request, self._max_body_bytes)
         response = await route.handler(request)
-        if len(response.body) > compression.SMALL or "accept-encoding" in request.headers:
-            await _compress(request.headers, response)
+        await wrapping.wrap(request, response)
         request.timings.encoded()
         return response
-
-    async def _decompressed(self, body: bytes, encoded: tuple[str, ...]) -> bytes:
-        """Here where that is quick, which a body so much smaller than what it holds does not tell, else in a thread."""
-        limit = self._max_body_bytes
-        try:
-            return compression.decompress(body, encoded, min(limit, QUICK_BYTES))
-        except TooLarge:
-            if limit <= QUICK_BYTES:
-                raise
-        return await asyncio.to_thread(compression.decompress, body, encoded, limit)
 
     def refusal(self, request: Request, error: ServiceError) -> Response:
         self.metrics.errors.labels(error.reason).inc()
@@ -263,23 +249,6 @@ def _cross_origin(origin: str | None) -> tuple[tuple[str, str], ...]:
         return ()
     exposed = "X-Request-Id, Server-Timing, Retry-After"
     return (("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", exposed), ("Vary", "Origin"))
-
-
-async def _compress(headers: Mapping[str, str], response: Response) -> None:
-    """Compresses an answer where the caller takes that and it gains; errors are left as they are."""
-    size = len(response.body)
-    if size > compression.SMALL and compression.is_compressible(response.media_type):
-        response.headers += (("Vary", "Accept-Encoding"),)
-    encoding = compression.wanted(headers, response.media_type, size)
-    if encoding is None:
-        return
-    if size <= QUICK_BYTES // 16:
-        found = compression.compress(response.body, encoding)
-    else:
-        found = await asyncio.to_thread(compression.compress, response.body, encoding)
-    if found is not None:
-        response.body = found
-        response.headers += (("Content-Encoding", encoding),)
 
 
 def request_id(headers: Mapping[str, str]) -> str:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakSet
 
 import numpy as np
 
 from service import cores
 from service.errors import QueueFull
+from service.job import Feeds, Job, Result
 from service.session import Session
 from service.statistics import Run
 from service.tensors import Array
@@ -29,116 +30,6 @@ THREAD_HOP_S = 0.0003  # to a worker thread and back on a busy loop; under it, h
 UNKNOWN_S = 1.0
 FORGETTING = 1.02  # growth of an estimate with each run that was slower: doubled after 35
 MAX_THREADS = 16  # over all models, so that a slow one, held to one thread a core, leaves threads to the others
-
-Feeds = Mapping[str, Array]
-
-
-class Result(NamedTuple):
-    """The arrays fetched, and where the time went, in seconds."""
-
-    arrays: Sequence[Array]
-    queue_s: float
-    compute_s: float
-
-
-class Job:
-    """One caller's arrays, waiting for a run; `alone` where they say something of the whole run and not of rows.
-
-    It is awaited for its result. Whoever stops waiting drops it. The result resumes the one who waits in the same turn
-    of the event loop, so several jobs of one run are answered together."""
-
-    __slots__ = (
-        "_failure",
-        "_future",
-        "_over",
-        "_result",
-        "_resume",
-        "alone",
-        "arrived",
-        "feeds",
-        "fetches",
-        "instances",
-        "kind",
-        "rows",
-        "size",
-    )
-
-    def __init__(self, feeds: Feeds, fetches: tuple[str, ...], rows: int, alone: bool, instances: int) -> None:
-        self.feeds = feeds
-        self.fetches = fetches
-        self.rows = rows
-        self.alone = alone
-        self.instances = instances
-        self.size = 0
-        kind: list[object] = [fetches]
-        for name, array in feeds.items():
-            self.size += array.size
-            kind += (name, array.dtype, array.shape[1:])
-        self.kind = kind  # equal for jobs whose rows can stand in one run
-        self.arrived = perf_counter()
-        self._over = False
-        self._result: Result | None = None
-        self._failure: BaseException | None = None
-        self._resume: Callable[[Job], object] | None = None
-        self._future: asyncio.Future[None] | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """True when it has its result, or nobody waits for one."""
-        return self._over or (self._future is not None and self._future.cancelled())
-
-    def __await__(self) -> Generator[Any, None, Result]:
-        try:
-            if not self._over:
-                yield from self._wait()
-        finally:
-            self._over = True
-        if self._failure is not None:
-            raise self._failure
-        assert self._result is not None
-        return self._result
-
-    def _wait(self) -> Generator[Any, None, None]:
-        """A task can wait for nothing but a future; whoever drives a handler without a task is given the job itself."""
-        if asyncio.current_task() is None:
-            yield self
-            return
-        self._future = asyncio.get_running_loop().create_future()
-        yield from self._future
-
-    def add_done_callback(self, resume: Callable[[Job], object]) -> None:
-        """As a future's, for the one who waits; it is called at once when there is a result."""
-        self._resume = resume
-
-    def finish(self, outcome: Result | Exception) -> None:
-        """The run is over."""
-        if self.is_over:
-            return
-        self._over = True
-        if isinstance(outcome, Exception):
-            self._failure = outcome
-        else:
-            self._result = outcome
-        if self._future is not None:
-            self._future.set_result(None)
-        elif self._resume is not None:
-            self._resume(self)
-
-    def drop(self) -> None:
-        """Nobody waits for it any more."""
-        self._over = True
-
-    def parts(self, rows: int) -> list[Job]:
-        """Jobs of at most `rows` rows each, that are this one together."""
-        starts = range(0, self.rows, rows)
-        return [
-            Job({name: array[at : at + rows] for name, array in self.feeds.items()}, self.fetches, size, False, size)
-            for at, size in zip(starts, (min(rows, self.rows - at) for at in starts), strict=True)
-        ]
-
-    def joins(self, other: Job) -> bool:
-        """True when both can stand in one run: neither alone, same fetches, same inputs, equal row shapes and types."""
-        return not (self.alone or other.alone) and self.kind == other.kind
 
 
 class Scheduler:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from service.errors import QueueFull, Unfit
-from service.scheduler import MAX_THREADS, Cost, Result, Scheduler
+from service.job import Result
+from service.scheduler import MAX_THREADS, Cost, Scheduler
 from service.session import Runtime, Session
 from service.statistics import Run
 from service.tensors import Array

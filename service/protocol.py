@@ -54,7 +54,7 @@ class Protocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Who sends no more may still listen: what has come is answered first."""
-        if self._is_free:
+        if self._is_free or self._in_message:
             return False
         self.cycle.keep_alive = False
         return True

@@ -185,6 +185,11 @@ def test_caller_who_only_listens_any_more_is_answered(ways: tuple[Server, Server
     assert is_closed
 
 
+@pytest.mark.parametrize("way", [0, 1])
+def test_caller_who_stops_in_the_middle_of_a_body_is_let_go_at_once(ways: tuple[Server, Server], way: int) -> None:
+    assert ways[way].answers([post()[:-3]], half_close=True) == (b"", True)
+
+
 def test_connection_is_closed_behind_each_answer_while_the_server_drains() -> None:
     servers, parts = both(settings())
     answers = []

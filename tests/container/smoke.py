@@ -45,8 +45,8 @@ def request(path: str, body: bytes | None = None, **headers: str) -> Any:
     return urllib.request.urlopen(urllib.request.Request(urljoin(BASE, path), body, named), timeout=60)
 
 
-def get(path: str) -> bytes:
-    with request(path) as answer:
+def get(path: str, **headers: str) -> bytes:
+    with request(path, **headers) as answer:
         return bytes(answer.read())
 
 
@@ -100,7 +100,7 @@ def applies_an_activation() -> None:
 
 def pages_need_no_other_host() -> None:
     for page in ("", "docs"):
-        text = get(page).decode()
+        text = get(page, Accept="text/html").decode()
         addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", text)
         check(
             addresses and all(urljoin(BASE + page, address).startswith(BASE) for address in addresses),

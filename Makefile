@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-PERF_ANALYZER ?= perf_analyzer
+PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_analyzer)
 
 RUN := .venv-serve
 DEV := .venv

@@ -147,7 +147,7 @@ class Front:
 class Exchange:
     """One request under way. It is answered once, through `deliver`, unless its caller leaves before."""
 
-    __slots__ = ("_awaited", "_coroutine", "_deliver", "_front", "_task", "is_over", "request", "route", "started")
+    __slots__ = ("_coroutine", "_deliver", "_front", "_task", "is_over", "request", "route", "started")
 
     def __init__(self, front: Front, route: Route, request: Request, deliver: Deliver) -> None:
         self.route = route
@@ -229,8 +229,10 @@ class Exchange:
     def _answer(self, response: Response) -> None:
         self._close()
         try:
-            self._front.finished(self.route, self.request, response, perf_counter() - self.started)
-            self._deliver(response)
+            try:
+                self._front.finished(self.route, self.request, response, perf_counter() - self.started)
+            finally:  # a caller waits, whatever became of the counting
+                self._deliver(response)
         except Exception:  # of this one caller; others are answered in the same turn
             log.exception("an answer could not be given", extra={"request_id": self.request.id})
 

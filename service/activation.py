@@ -93,7 +93,7 @@ def _array(parameter: Mapping[str, Any], value: Any, datatype: Datatype, shape: 
 
 
 def _tensor(parameter: Mapping[str, Any], value: Any, datatype: Datatype, shape: Shape, path: str) -> Array:
-    array = json.Document({}, 0).tensor(value, datatype, path)
+    array = json.Document({}).tensor(value, datatype, path)
     channels = shape[1] if len(shape) > 1 else 1
     if not np.isfinite(array).all():
         raise Unfit.at(path, "finite numbers", "NaN or an infinity")

@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from service import __version__
 from service.agreement import Agreement
 from service.asgi import Endpoint
+from service.burst import Bursts
 from service.codecs import media
 from service.control import Control
 from service.copies import Copies
@@ -166,7 +167,8 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
     app.add_exception_handler(HTTPException, _Unmatched(front, settings))
     rpc = RpcServer(front, repository, engine, routes, settings.max_body_bytes)
-    return Parts(app, repository, lifecycle, scheduler, rpc, Heads(routes, front, settings.max_body_bytes))
+    heads = Heads(routes, front, Bursts(front, scheduler), settings.max_body_bytes)
+    return Parts(app, repository, lifecycle, scheduler, rpc, heads)
 
 
 def _control(
@@ -263,7 +265,10 @@ async def _preflight(request: Request) -> Response:
 
 
 def _description(handler: Handler) -> str:
-    return inspect.getdoc(handler if inspect.isfunction(handler) else type(handler).__call__) or ""
+    """What it says of itself: a function, an object's `__call__`, or else its class."""
+    if inspect.isfunction(handler):
+        return inspect.getdoc(handler) or ""
+    return type(handler).__call__.__doc__ or inspect.getdoc(type(handler)) or ""
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 from service.exchange import Request
+from service.job import Size
 from service.model import Model
 from service.scheduler import Scheduler
 from service.session import Session
@@ -29,25 +30,20 @@ class Engine:
         self, request: Request, model: Model, session: Session, feeds: Mapping[str, Array], fetches: Sequence[str]
     ) -> Sequence[Array]:
         """The outputs named in `fetches`. Raises Unfit before anything is queued where the arrays do not fit."""
-        overridden = tuple(spec for spec in session.parameters if spec.name in feeds) if session.parameters else ()
-        check(feeds, (*session.inputs, *overridden) if overridden else session.inputs)
-        rows = row_count(session, feeds)
-        request.rows, request.model = _instances(model, feeds, rows), model
-        # What overrides an initializer holds for a whole run, so it must not be joined with another caller's.
-        alone = bool(overridden)
-        joinable = model.metadata.joinable
-        result = await self._scheduler.run(
-            session,
-            feeds,
-            fetches,
-            rows=rows,
-            joinable=joinable,
-            alone=alone,
-            instances=request.rows,
-            ran=model.tally.ran,
-        )
+        size = checked(model, session, feeds)
+        request.rows, request.model = size.instances, model
+        result = await self._scheduler.run(session, feeds, fetches, size, model.metadata.joinable, model.tally.ran)
         request.timings.took(result)
         return result.arrays
+
+
+def checked(model: Model, session: Session, feeds: Mapping[str, Array]) -> Size:
+    """How large a request is. Raises Unfit where its arrays do not fit the graph."""
+    overridden = tuple(spec for spec in session.parameters if spec.name in feeds) if session.parameters else ()
+    check(feeds, (*session.inputs, *overridden) if overridden else session.inputs)
+    rows = row_count(session, feeds)
+    # What overrides an initializer holds for a whole run, so it must not be joined with another caller's.
+    return Size(rows, _instances(model, feeds, rows), alone=bool(overridden))
 
 
 def row_count(session: Session, feeds: Mapping[str, Array]) -> int:

@@ -49,13 +49,18 @@ class Timings:
         return self.decode, self.queue, self.compute, self.encode
 
     def header(self) -> str:
-        """The `Server-Timing` header, milliseconds (https://www.w3.org/TR/server-timing/)."""
-        return "decode;dur=%.3f, queue;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f" % (  # noqa: UP031  # half the time
-            self.decode * 1e3,
-            self.queue * 1e3,
-            self.compute * 1e3,
-            self.encode * 1e3,
-        )
+        """The `Server-Timing` header."""
+        return server_timing(self.decode, self.queue, self.compute, self.encode)
+
+
+def server_timing(decode_s: float, queue_s: float, compute_s: float, encode_s: float) -> str:
+    """Milliseconds by stage (https://www.w3.org/TR/server-timing/)."""
+    return "decode;dur=%.3f, queue;dur=%.3f, compute;dur=%.3f, encode;dur=%.3f" % (  # noqa: UP031  # half the time
+        decode_s * 1e3,
+        queue_s * 1e3,
+        compute_s * 1e3,
+        encode_s * 1e3,
+    )
 
 
 @dataclass(slots=True)
@@ -74,6 +79,8 @@ class Request:
     timeout_s: float | None = None
     rows: int = 0
     model: Model | None = None
+    plan: Any = None  # what its handler has made of its head already,
+    inputs: Any = None  # and of its body
 
     def shorten(self, timeout_s: float) -> None:
         """Takes a limit. It counts from when the request came, and is never longer than the one that holds already."""

@@ -21,7 +21,9 @@ from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, Servic
 from service.exchange import Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
+from service.model import Model
 from service.settings import Settings
+from service.statistics import Together
 
 log = logging.getLogger("actserve.request")
 
@@ -33,6 +35,7 @@ OURS = token_hex(8)  # what the ids of this process begin with
 NUMBERS = count(1)
 
 Deliver = Callable[[Response], None]
+Fields = tuple[tuple[str, str], ...]
 
 
 class Front:
@@ -50,11 +53,17 @@ class Front:
         self._admin_tokens = admin or self._tokens
         self._cross_origin = _cross_origin(settings.cors_origin)
 
-    def open(self, route: Route, request: Request, deliver: Deliver) -> Exchange:
-        """A request whose head has come. One that may not come in is answered before this returns."""
+    @property
+    def is_plain(self) -> bool:
+        """Whether answers need no more than those that are answered together get: no log, no word that it is over."""
+        return not self.lifecycle.draining and not log.isEnabledFor(logging.DEBUG)
+
+    def open(self, route: Route, request: Request, deliver: Deliver, began: float | None = None) -> Exchange:
+        """A request whose head has come, at `began` or just now. One that may not come in is answered before this
+        returns."""
         if not route.is_admin:
             request.shorten(self._limit_s)
-        exchange = Exchange(self, route, request, deliver)
+        exchange = Exchange(self, route, request, deliver, began)
         self.under_way.add(exchange)
         if not self._is_watching:
             self._watch()
@@ -138,10 +147,23 @@ class Front:
             request.model.tally.answered(request.rows, timings, seconds, response.status == 200)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("answered", extra=_line(request, response, duration_s))
-        response.headers += (("X-Request-Id", request.id), ("Server-Timing", request.timings.header()))
-        response.headers += self._cross_origin
+        response.headers += self.fields(request.id, request.timings.header())
         if self.lifecycle.draining:
             response.headers += (CLOSE,)
+
+    def lost(self) -> None:
+        """Counts a caller who left before the answer."""
+        self.metrics.errors.labels("disconnected").inc()
+
+    def answered_together(self, path: str, model: Model, rows: int, times: Together) -> None:
+        """Counts answers that went well; they have their headers already."""
+        self.lifecycle.saw_request()
+        self.metrics.answered_together(path, model, rows, times)
+        model.tally.answered_together(rows, times)
+
+    def fields(self, request_id: str, timing: str) -> Fields:
+        """What every answer carries."""
+        return (("X-Request-Id", request_id), ("Server-Timing", timing), *self._cross_origin)
 
 
 class Exchange:
@@ -149,7 +171,9 @@ class Exchange:
 
     __slots__ = ("_coroutine", "_deliver", "_front", "_task", "is_over", "request", "route", "started")
 
-    def __init__(self, front: Front, route: Route, request: Request, deliver: Deliver) -> None:
+    def __init__(
+        self, front: Front, route: Route, request: Request, deliver: Deliver, began: float | None = None
+    ) -> None:
         self.route = route
         self.request = request
         self.is_over = False
@@ -157,7 +181,7 @@ class Exchange:
         self._deliver = deliver
         self._coroutine: Coroutine[Any, Any, Response] | None = None
         self._task: asyncio.Task[None] | None = None
-        self.started = perf_counter()
+        self.started = perf_counter() if began is None else began
 
     def start(self, body: bytes) -> None:
         """The body is there: runs the handler, up to the point where it waits for something."""
@@ -201,6 +225,10 @@ class Exchange:
             error = Internal()
         self._answer(self._front.refusal(self.request, error))
 
+    def withdraw(self) -> None:
+        """Somebody else gives the answer."""
+        self._close()
+
     def expire(self, limit_s: float) -> None:
         """The deadline has passed: whatever it waits for is given up."""
         self.refuse(DeadlinePassed(f"No answer within {limit_s:g} s."))
@@ -210,7 +238,7 @@ class Exchange:
         """The caller has left: nothing more is done for it."""
         if not self.is_over:
             self._close()
-            self._front.metrics.errors.labels("disconnected").inc()
+            self._front.lost()
             self._give_up()
 
     def _give_up(self) -> None:
@@ -245,7 +273,7 @@ def _secret(token: SecretStr | None) -> list[bytes]:
     return [] if token is None else [token.get_secret_value().encode()]
 
 
-def _cross_origin(origin: str | None) -> tuple[tuple[str, str], ...]:
+def _cross_origin(origin: str | None) -> Fields:
     """What lets a page of the named origin read an answer, https://fetch.spec.whatwg.org/#http-cors-protocol."""
     if origin is None:
         return ()

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from starlette.routing import compile_path
 
+from service.burst import Bursts
 from service.errors import ServiceError
 from service.exchange import Request, Route
-from service.front import Front, request_id
+from service.front import Front
+from service.plan import PLANNED, Inference, Plan
 
 MAX_KNOWN = 1024
 MAX_KNOWN_BYTES = 2048
+LENGTH = b"\r\nContent-Length: "
+MAX_DIGITS = 15
 PLAIN_PATH = re.compile(rb"/[A-Za-z0-9._~:/-]*")
 UNUSUAL = {"transfer-encoding", "expect", "upgrade"}
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a request says before its body of `length` bytes."""
+    """What a request says before its body, and of how many bytes that was when it came first."""
 
     route: Route
     path: str
@@ -28,20 +33,21 @@ class Head:
     path_parameters: Mapping[str, str]
     headers: Mapping[str, str]
     length: int
+    plan: Plan | None  # what its handler makes of it; None where that is to be told when the body is there
 
-    def request(self) -> Request:
+    def request(self, request_id: str) -> Request:
         """A new request with this head."""
-        return Request(
-            "POST", self.path, self.query_string, self.headers, request_id(self.headers), self.path_parameters
-        )
+        return Request("POST", self.path, self.query_string, self.headers, request_id, self.path_parameters)
 
 
 class Heads:
     """Reads heads, and knows again those that came before: the callers of a service send few different ones."""
 
-    def __init__(self, routes: Sequence[Route], front: Front, max_body_bytes: int) -> None:
+    def __init__(self, routes: Sequence[Route], front: Front, bursts: Bursts, max_body_bytes: int) -> None:
         self.front = front
+        self.bursts = bursts
         self.known: dict[bytes, Head] = {}
+        self._plans: dict[Hashable, Plan] = {}
         self.hot = [route for route in routes if route.is_hot]
         self._patterns = [(compile_path(route.path)[0], route) for route in self.hot]
         self._max_body_bytes = max_body_bytes
@@ -60,7 +66,30 @@ class Heads:
             self.front.authorise(route, headers)
         except ServiceError:
             return None
-        return Head(route, path.decode(), query.decode("latin-1"), path_parameters, headers, int(length))
+        head = Head(route, path.decode(), query.decode("latin-1"), path_parameters, headers, int(length), None)
+        return replace(head, plan=self._plan(head))
+
+    def _plan(self, head: Head) -> Plan | None:
+        """One plan for all heads that ask for the same; a body in another encoding is nothing that can be planned."""
+        told = {name: head.headers[name] for name in PLANNED if name in head.headers}
+        if "content-encoding" in told or not isinstance(head.route.handler, Inference):
+            return None
+        key = (head.path, head.query_string, *told.items())
+        plan = self._plans.get(key)
+        if plan is None or not plan.holds():
+            request = Request("POST", head.path, head.query_string, told, "", head.path_parameters)
+            try:
+                plan = head.route.handler.plan(request)
+            except ServiceError:
+                return None
+            plan.path = head.route.path
+            _keep(self._plans, key, plan)
+        return plan
+
+    def find(self, raw: bytes) -> tuple[Head | None, int]:
+        """A head that came before, whatever length of body it tells, and that length."""
+        key, length = _without_length(raw)
+        return (self.known.get(key), length) if length <= self._max_body_bytes else (None, length)
 
     def remember(self, raw: bytes, head: Head, fields: int) -> None:
         """Keeps a head, so that it is known by its bytes: those of a request line, `fields` fields and the empty line,
@@ -68,10 +97,9 @@ class Heads:
         lines = raw.split(b"\r\n")
         if len(lines) != fields + 3 or raw.count(b"\n") != fields + 2 or not raw.startswith(b"POST "):
             return
-        if len(raw) <= MAX_KNOWN_BYTES:
-            if len(self.known) >= MAX_KNOWN:
-                self.known.clear()
-            self.known[raw] = head
+        key, length = _without_length(raw)
+        if len(raw) <= MAX_KNOWN_BYTES and length == head.length:
+            _keep(self.known, key, head)
 
     def _route(self, path: bytes) -> tuple[Route | None, Mapping[str, str]]:
         if PLAIN_PATH.fullmatch(path):
@@ -79,3 +107,23 @@ class Heads:
                 if found := pattern.match(path.decode()):
                     return route, found.groupdict()
         return None, {}
+
+
+def _without_length(raw: bytes) -> tuple[bytes, int]:
+    """A head without the digits of its length, and what they say; as it is, and -1, where those are not plain."""
+    start = raw.find(LENGTH)
+    if start < 0:
+        start = raw.find(LENGTH.lower())
+    start += len(LENGTH)
+    end = raw.find(b"\r", start)
+    digits = raw[start:end]
+    if start < len(LENGTH) or not digits.isdigit() or end - start > MAX_DIGITS:
+        return raw, -1
+    return raw[:start] + raw[end:], int(digits)
+
+
+def _keep(known: dict[Any, Any], key: Hashable, value: object) -> None:
+    """With an end to how many there are."""
+    if len(known) >= MAX_KNOWN:
+        known.clear()
+    known[key] = value

@@ -14,6 +14,7 @@ from service.engine import Engine, aside
 from service.errors import NotCarried, Unfit
 from service.exchange import Request
 from service.model import Model
+from service.plan import Inputs
 from service.session import Session
 from service.signature import fit_scalars
 from service.tensors import BY_DTYPE, Array
@@ -36,25 +37,45 @@ class Answer:
     parameters: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Feeds:
-    """The session to run, its arrays, and the parameters that are among them."""
+@dataclass(slots=True)
+class Asked(Inputs):
+    """A call as what is to run: which outputs it asks for, and the parameters that are among the arrays."""
 
-    session: Session
-    arrays: Mapping[str, Array]
+    call: Call
+    outputs: Sequence[Wanted]
     parameters: Mapping[str, Any]
+
+    def effort(self, arrays: Sequence[Array]) -> int:
+        """What showing and encoding the outputs costs, in bytes that are written in the same time."""
+        classes = sum(array.size for wanted, array in zip(self.outputs, arrays, strict=True) if wanted.classes)
+        return classes * BYTES_PER_CLASS + sum(array.nbytes for array in arrays)
+
+
+def asked(model: Model, call: Call) -> Asked:
+    """Raises Unfit where the call does not fit the model's signature, NotCarried for an output that cannot be."""
+    microseconds = _timeout(call.parameters.get("timeout", 0))
+    outputs = call.outputs or [Wanted(name, call.binary, 0) for name in model.output_names]
+    session, feeds, parameters = _feeds(model, call)
+    fetches = _names(model, outputs) if call.outputs else model.output_names
+    return Asked(session, feeds, fetches, microseconds / 1e6 or None, call, outputs, parameters)
+
+
+def shown(model: Model, given: Asked, arrays: Sequence[Array]) -> Answer:
+    """What was fetched as what was asked for."""
+    outputs = [
+        (wanted, classification.best(array, wanted.classes, model.metadata) if wanted.classes else array)
+        for wanted, array in zip(given.outputs, arrays, strict=True)
+    ]
+    return Answer(model, outputs, given.parameters)
 
 
 async def infer(engine: Engine, request: Request, model: Model, call: Call) -> Answer:
-    """Raises Unfit where the call does not fit the model's signature, and what the scheduler raises."""
-    if microseconds := _timeout(call.parameters.get("timeout", 0)):
-        request.shorten(microseconds / 1e6)
-    feeds = _feeds(model, call)
-    outputs = call.outputs or [Wanted(name, call.binary, 0) for name in model.output_names]
-    arrays = await engine.infer(request, model, feeds.session, feeds.arrays, _names(model, outputs))
-    sorted_elements = sum(array.size for wanted, array in zip(outputs, arrays, strict=True) if wanted.classes)
-    shown = await aside(sorted_elements * BYTES_PER_CLASS, _shown, model, outputs, arrays)
-    return Answer(model, shown, feeds.parameters)
+    """All of it, for a face whose requests name their model in the body. Raises what the scheduler raises too."""
+    given = asked(model, call)
+    if given.timeout_s is not None:
+        request.shorten(given.timeout_s)
+    arrays = await engine.infer(request, model, given.session, given.feeds, given.fetches)
+    return await aside(given.effort(arrays), shown, model, given, arrays)
 
 
 def _timeout(value: Any) -> int:
@@ -64,7 +85,12 @@ def _timeout(value: Any) -> int:
     return value
 
 
+Feeds = tuple[Session, Mapping[str, Array], Mapping[str, Any]]  # and the parameters that are among the arrays
+
+
 def _feeds(model: Model, call: Call) -> Feeds:
+    if not call.parameters and not model.metadata.is_activation:
+        return model.session, fit_scalars(call.inputs, model.inputs), {}
     parameters = {
         name: value
         for name, value in call.parameters.items()
@@ -73,10 +99,10 @@ def _feeds(model: Model, call: Call) -> Feeds:
     for name in parameters.keys() & call.inputs.keys():
         raise Unfit.at(f"parameters.{name[:60]}", "each parameter once", "it as an input as well")
     if not model.metadata.is_activation:
-        return Feeds(model.session, {**fit_scalars(call.inputs, model.inputs), **_overridden(model, parameters)}, {})
+        return model.session, {**fit_scalars(call.inputs, model.inputs), **_overridden(model, parameters)}, {}
     x = call.inputs.get("x")
     if x is None or x.dtype not in BY_DTYPE:
-        return Feeds(model.session, call.inputs, {})  # which the signature check will refuse
+        return model.session, call.inputs, {}  # which the signature check will refuse
     return _of_activation(model, x, call.inputs, parameters)
 
 
@@ -84,7 +110,7 @@ def _overridden(model: Model, parameters: Mapping[str, Any]) -> dict[str, Array]
     """Initializers that a caller may override; the standard has a server pass over what it does not know."""
     known = {spec.name: spec.datatype for spec in model.session.parameters}
     return {
-        name: json.Document({}, 0).tensor(value, known[name], f"parameters.{name}")
+        name: json.Document({}).tensor(value, known[name], f"parameters.{name}")
         for name, value in parameters.items()
         if name in known
     }
@@ -103,7 +129,7 @@ def _of_activation(model: Model, x: Array, inputs: Mapping[str, Array], paramete
     arrays = {name: array for name, array in inputs.items() if name not in known}
     arrays |= activation.feeds(model, session, given, x.shape)
     activation.output_shape(model, x.shape, arrays)
-    return Feeds(session, arrays, {name: given.get(name, known[name]["default"]) for name in known})
+    return session, arrays, {name: given.get(name, known[name]["default"]) for name in known}
 
 
 def _names(model: Model, outputs: Sequence[Wanted]) -> tuple[str, ...]:
@@ -120,10 +146,3 @@ def _names(model: Model, outputs: Sequence[Wanted]) -> tuple[str, ...]:
                 f"outputs[{index}].parameters.classification", "an output of numbers", f"BYTES `{wanted.name}`"
             )
     return tuple(wanted.name for wanted in outputs)
-
-
-def _shown(model: Model, outputs: Sequence[Wanted], arrays: Sequence[Array]) -> list[tuple[Wanted, Array]]:
-    return [
-        (wanted, classification.best(array, wanted.classes, model.metadata) if wanted.classes else array)
-        for wanted, array in zip(outputs, arrays, strict=True)
-    ]

@@ -63,18 +63,33 @@ def fitted(model: Model, rows: Array) -> Feeds:
 
 def _from_json(model: Model, body: bytes) -> Batch:
     document = json.parse(body)
+    if (feeds := _plain_rows(model, document)) is not None:
+        return Batch(feeds)
     fields = document.fields
     if len(fields) != 1:
         _check_members(fields)
     if ("instances" in fields) == ("inputs" in fields):
         raise Unfit.at("body", "exactly one of `instances` and `inputs`", _listed(fields))
-    parameters = _parameters(fields.get("parameters"))
+    parameters = _parameters(fields["parameters"]) if "parameters" in fields else {}
     if "inputs" in fields:
         return Batch(_columns(model, document, fields["inputs"]), True, parameters=parameters)
     rows = fields["instances"]
     if not json.is_array(rows):
         raise Unfit.at("instances", "an array with one element for each instance", "something else")
     return Batch(_rows(model, document, rows), False, len(rows), parameters)
+
+
+def _plain_rows(model: Model, document: json.Document) -> Feeds | None:
+    """Of `{"instances": [[numbers], ...]}` and nothing else, for one input of floats, at once; None of the rest."""
+    if len(model.inputs) != 1:
+        return None
+    (spec,) = model.inputs
+    if spec.row_shape is None or spec.datatype.dtype.kind != "f":
+        return None
+    numbers = document.matrix("instances", prod(spec.row_shape))
+    if numbers is None:
+        return None
+    return {spec.name: elements.narrow(numbers, spec.datatype, "instances").reshape(len(numbers), *spec.row_shape)}
 
 
 def _check_members(fields: Mapping[str, Any]) -> None:

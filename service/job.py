@@ -20,8 +20,17 @@ class Result(NamedTuple):
     compute_s: float
 
 
+class Size(NamedTuple):
+    """How many rows a request has; how many instances, where statistics count something else; and whether it must
+    have a run `alone`, since its arrays say something of the whole run and not of rows."""
+
+    rows: int
+    instances: int
+    alone: bool = False
+
+
 class Job:
-    """One caller's arrays, waiting for a run; `alone` where they say something of the whole run and not of rows.
+    """One caller's arrays, waiting for a run.
 
     It is awaited for its result. Whoever stops waiting drops it. The result resumes the one who waits in the same turn
     of the event loop, so several jobs of one run are answered together."""
@@ -42,12 +51,10 @@ class Job:
         "size",
     )
 
-    def __init__(self, feeds: Feeds, fetches: tuple[str, ...], rows: int, alone: bool, instances: int) -> None:
+    def __init__(self, feeds: Feeds, fetches: tuple[str, ...], size: Size) -> None:
         self.feeds = feeds
         self.fetches = fetches
-        self.rows = rows
-        self.alone = alone
-        self.instances = instances
+        self.rows, self.instances, self.alone = size
         self.size = 0
         kind: list[object] = [fetches]
         for name, array in feeds.items():
@@ -111,8 +118,8 @@ class Job:
         """Jobs of at most `rows` rows each, that are this one together."""
         starts = range(0, self.rows, rows)
         return [
-            Job({name: array[at : at + rows] for name, array in self.feeds.items()}, self.fetches, size, False, size)
-            for at, size in zip(starts, (min(rows, self.rows - at) for at in starts), strict=True)
+            Job({name: array[at : at + rows] for name, array in self.feeds.items()}, self.fetches, Size(count, count))
+            for at, count in zip(starts, (min(rows, self.rows - at) for at in starts), strict=True)
         ]
 
     def joins(self, other: Job) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.errors import ModelError
@@ -41,6 +41,12 @@ class Metadata:
     joinable: bool
     catalogue: Mapping[str, Any]
     notes: Mapping[str, Any]
+    label_texts: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
+    """Each label as a member of a JSON object, written once."""
+
+    def __post_init__(self) -> None:
+        texts = tuple(b',"label":' + json.dumps(label, ensure_ascii=False).encode() for label in self.labels)
+        object.__setattr__(self, "label_texts", texts)
 
     @property
     def is_activation(self) -> bool:

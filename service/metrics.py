@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -15,41 +15,48 @@ from prometheus_client.registry import Collector
 from service.exchange import STAGES, Request, Route
 from service.model import Model
 from service.repository import Entry
+from service.statistics import Together
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 STAGE_SECONDS = (0.00001, 0.000025, 0.00005, *SECONDS)
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it is imported
+MOST_VALUES = 1 << 16  # kept for a histogram
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody reads
 
 
-class Sorted:
-    """What a histogram is to be told. Its own `observe` walks the buckets under a lock, so the values of many requests
-    are sorted into buckets here and handed over together."""
+class Values:
+    """What a histogram is to be told. Its own `observe` walks the buckets under a lock, which takes too long for each
+    request; so values are kept, and sorted into buckets and handed over many at once."""
 
-    __slots__ = ("_bounds", "_counts", "_histogram", "_sum")
+    __slots__ = ("_bounds", "_histogram", "_values", "observe", "observe_each")
 
     def __init__(self, histogram: Histogram, bounds: tuple[float, ...]) -> None:
+        self._bounds = np.array(bounds)
         self._histogram = histogram
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
+        self._values: list[float] = []
+        self.observe = self._values.append
+        self.observe_each = self._values.extend
 
     def hand_over(self) -> None:
         """Adds what has come since the last time. prometheus_client has no public way to add several at once."""
-        for bucket, count in zip(self._histogram._buckets, self._counts, strict=True):
+        if not self._values:
+            return
+        values = np.array(self._values)
+        self._values.clear()
+        counts = np.bincount(self._bounds.searchsorted(values), minlength=len(self._bounds) + 1)
+        for bucket, count in zip(self._histogram._buckets, counts.tolist(), strict=True):
             if count:
                 bucket.inc(count)
-        self._histogram._sum.inc(self._sum)
-        self._counts = [0] * len(self._counts)
-        self._sum = 0.0
+        self._histogram._sum.inc(float(values.sum()))
+
+    @property
+    def is_full(self) -> bool:
+        """True when handing over should not wait any longer."""
+        return len(self._values) >= MOST_VALUES
 
 
 class Metrics:
@@ -75,9 +82,9 @@ class Metrics:
             buckets=STAGE_SECONDS,
             registry=registry,
         )
-        self._stages = [Sorted(self.stage.labels(stage), STAGE_SECONDS) for stage in STAGES]
-        self._durations: dict[str, Sorted] = {}
-        self._runs: dict[tuple[str, ...], Sorted] = {}
+        self._stages = [Values(self.stage.labels(stage), STAGE_SECONDS) for stage in STAGES]
+        self._durations: dict[str, Values] = {}
+        self._runs: dict[tuple[str, ...], Values] = {}
         self._answers: Counts[tuple[str, str, int]] = Counts()
         self._rows: Counts[tuple[str, str]] = Counts()
         self.rows = Counter("actserve_rows_total", "Rows computed.", ("model", "version"), registry=registry)
@@ -122,7 +129,7 @@ class Metrics:
 
         def observe(rows: int) -> None:
             if labels not in self._runs:
-                self._runs[labels] = Sorted(self.run_rows.labels(*labels), ROWS)
+                self._runs[labels] = Values(self.run_rows.labels(*labels), ROWS)
             self._runs[labels].observe(rows)
 
         return observe
@@ -130,16 +137,36 @@ class Metrics:
     def answered(self, route: Route, request: Request, status: int, duration_s: float) -> None:
         """Counts one answer, and observes every stage that its request went through."""
         self._answers[request.method, route.path, status] += 1
-        durations = self._durations.get(route.path)
-        if durations is None:
-            durations = self._durations[route.path] = Sorted(self.duration.labels(route.path), SECONDS)
+        durations = self._durations_of(route.path)
         durations.observe(duration_s)
         timings = request.timings
         if timings.ran:
             for stage, seconds in zip(self._stages, timings.stages(), strict=True):
                 stage.observe(seconds)
+        if durations.is_full:
+            self.hand_over()
         if request.model is not None and status == 200:
             self._rows[request.model.name, request.model.version] += request.rows
+
+    def answered_together(self, path: str, model: Model, rows: int, times: Together) -> None:
+        """Counts POST requests that were answered together, and well."""
+        count = len(times.durations)
+        self._answers["POST", path, 200] += count
+        self._rows[model.name, model.version] += rows
+        self._durations_of(path).observe_each(times.durations)
+        decode, queue, compute, encode = self._stages
+        decode.observe_each(times.decode)
+        queue.observe_each(times.queue)
+        compute.observe_each([times.compute] * count)
+        encode.observe_each([times.encode] * count)
+        if decode.is_full:
+            self.hand_over()
+
+    def _durations_of(self, path: str) -> Values:
+        durations = self._durations.get(path)
+        if durations is None:
+            durations = self._durations[path] = Values(self.duration.labels(path), SECONDS)
+        return durations
 
     def hand_over(self) -> None:
         """Brings what is exposed up to date."""

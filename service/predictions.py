@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -82,13 +83,36 @@ def encode(model: Model, arrays: Sequence[Array], rows: int, wanted: str, form: 
         return Response(npy.write(arrays[0]), media.NPY)
     if wanted == media.RAW:
         return Response(raw.write(arrays[0]), media.RAW)
-    return answer_json({"model": model.name, "version": model.version} | content(model, arrays, rows, form, columnar))
+    if are_classes(model, arrays):
+        return _answer(_start(model), classes(model.metadata, arrays[0], form))
+    return answer_json({"model": model.name, "version": model.version} | content(model, arrays, rows, columnar))
 
 
-def content(model: Model, arrays: Sequence[Array], rows: int, form: Form, columnar: bool) -> dict[str, Any]:
-    """The answer's one member besides the model: `predictions` by row, or `outputs` in columns."""
-    if model.metadata.is_classifier and arrays[0].ndim == 2:
-        return {"predictions": _classes(model.metadata, arrays[0], form)}
+def encode_classes(model: Model, scores: Array, rows: Sequence[int], form: Form) -> list[Response]:
+    """The answers in JSON to several callers, each of whom has so many of the rows."""
+    found = classes(model.metadata, scores, form)
+    start = _start(model)
+    if len(rows) == len(found):
+        return [_answer(start, [row]) for row in found]
+    return [_answer(start, found[first:end]) for first, end in pairwise((0, *accumulate(rows)))]
+
+
+def are_classes(model: Model, arrays: Sequence[Array]) -> bool:
+    """Whether what was fetched are scores by class."""
+    return model.metadata.is_classifier and arrays[0].ndim == 2
+
+
+def _start(model: Model) -> bytes:
+    return b'{"model":%b,"version":%b,"predictions":[' % (json.dumps(model.name), json.dumps(model.version))
+
+
+def _answer(start: bytes, predictions: Sequence[bytes]) -> Response:
+    return Response(b"%b%b]}" % (start, b",".join(predictions)))
+
+
+def content(model: Model, arrays: Sequence[Array], rows: int, columnar: bool) -> dict[str, Any]:
+    """The answer's one member besides the model, where that is no classifier: `predictions` by row, or `outputs` in
+    columns."""
     names = fetches(model)
     if columnar or not _is_by_row(model, dict(zip(names, arrays, strict=True)), rows):
         columns = {name: json.fragment(array) for name, array in zip(names, arrays, strict=True)}
@@ -109,25 +133,27 @@ def _is_by_row(model: Model, outputs: Mapping[str, Array], rows: int) -> bool:
     return not any(spec.shape and spec.shape[0] == rows for spec in model.outputs if spec.name in outputs)
 
 
-def _classes(metadata: Metadata, scores: Array, form: Form) -> list[dict[str, Any]]:
+def classes(metadata: Metadata, scores: Array, form: Form) -> list[bytes]:
+    """Each row of scores as a JSON object: its best class and, where they are wanted, the best few and all scores."""
     written = json.rows(scores)
     best = scores.argmax(axis=1).tolist() if scores.shape[1] else []
-    predictions = []
-    for row, index in enumerate(best):
-        numbers = written[row]
-        prediction = _class(metadata, numbers, index)
-        if form.top_k:
-            order = np.argsort(-scores[row], kind="stable")[: form.top_k].tolist()
-            prediction["top"] = [_class(metadata, numbers, other) for other in order]
-        if form.scores:
-            prediction["scores"] = json.joined(numbers)
-        predictions.append(prediction)
-    return predictions
+    if form == PLAIN:
+        return [
+            b'%b,"scores":[%b]}' % (_class(metadata, numbers, index), b",".join(numbers))
+            for numbers, index in zip(written, best, strict=False)
+        ]
+    return [_formed(metadata, written[row], scores[row], index, form) for row, index in enumerate(best)]
 
 
-def _class(metadata: Metadata, numbers: Sequence[bytes], index: int) -> dict[str, Any]:
-    label = metadata.label(index)
-    score = json.piece(numbers[index])
-    if label is None:
-        return {"index": index, "score": score}
-    return {"index": index, "label": label, "score": score}
+def _formed(metadata: Metadata, numbers: Sequence[bytes], scores: Array, index: int, form: Form) -> bytes:
+    text = _class(metadata, numbers, index)
+    if form.top_k:
+        order = np.argsort(-scores, kind="stable")[: form.top_k].tolist()
+        text += b',"top":[%b]' % b",".join([_class(metadata, numbers, other) + b"}" for other in order])
+    return text + (b',"scores":[%b]}' % b",".join(numbers) if form.scores else b"}")
+
+
+def _class(metadata: Metadata, numbers: Sequence[bytes], index: int) -> bytes:
+    """A class and its score, as a JSON object that is not closed yet."""
+    label = metadata.label_texts[index] if index < len(metadata.label_texts) else b""
+    return b'{"index":%d%b,"score":%b' % (index, label, numbers[index])

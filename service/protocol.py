@@ -11,16 +11,18 @@ Neither the parser nor uvicorn bounds a head, so one connection could fill the m
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from service.batch import Caller
 from service.codecs import json, media
 from service.errors import BadBody
 from service.exchange import Response, Timings
-from service.front import CLOSE, request_id
+from service.front import CLOSE, Exchange, request_id
 from service.heads import Head, Heads
 
 MAX_HEAD_BYTES = 1 << 16  # request line and headers
@@ -29,11 +31,14 @@ JOINED_BYTES = 1 << 14  # a longer body is written by itself: copying it behind 
 LINGER_S = 2.0
 IDLE_STEP_S = 1.0
 
+Headers = list[tuple[bytes, bytes]]
+
 
 class Protocol(HttpToolsProtocol):
     """One connection. A head has `head_timeout_s` from when the connection opens or the head's first byte comes."""
 
     heads: Heads
+    beginnings: Beginnings
     head_timeout_s = 30.0
     cycle: Any
     _head_bytes = 0
@@ -64,8 +69,8 @@ class Protocol(HttpToolsProtocol):
             self._parse(data)
             return
         end = data.find(END) + len(END)
-        head = self.heads.known.get(data[:end])
-        if head is not None and len(data) == end + head.length:
+        head, length = self.heads.find(data[:end])
+        if head is not None and len(data) == end + length:
             self._stop_head_timer()
             self.cycle = turn = Turn(self, head)
             turn.start(data[end:])
@@ -116,7 +121,8 @@ class Protocol(HttpToolsProtocol):
         if head is None:
             super().on_headers_complete()
         else:
-            self.cycle = Turn(self, head)
+            self.cycle = turn = Turn(self, head)
+            turn.open()
         self._heads_read += 1
         if self._heads_read == 1:
             self._first = self.cycle
@@ -200,38 +206,73 @@ class Protocol(HttpToolsProtocol):
             self._head_timer = None
 
 
-class Turn:
+class Turn(Caller):
     """A hot request on its connection. It stands where uvicorn keeps the cycle of the request being answered, and has
     what uvicorn asks of one."""
 
+    __slots__ = ("_exchange", "_protocol", "chunks", "head", "keep_alive", "more_body", "response_complete")
+
     def __init__(self, protocol: Protocol, head: Head) -> None:
+        super().__init__(request_id(head.headers))
         self.head = head
         self.chunks: list[bytes] = []
         self.more_body = True
         self.keep_alive = True
         self.response_complete = False
-        self.message_event = self
         self._protocol = protocol
-        self._exchange = protocol.heads.front.open(head.route, head.request(), self.write)
+        self._exchange: Exchange | None = None
 
     @property
-    def disconnected(self) -> bool:
-        return self._exchange.is_over
-
-    @disconnected.setter
-    def disconnected(self, _: bool) -> None:
-        self._exchange.leave()
+    def message_event(self) -> Turn:
+        return self
 
     def set(self) -> None:
         """Nobody waits for a message: what comes is told at once."""
 
+    @property
+    def disconnected(self) -> bool:
+        return self.is_gone
+
+    @disconnected.setter
+    def disconnected(self, _: bool) -> None:
+        self.is_gone = True
+        if self._exchange is None:
+            self._protocol.heads.front.lost()
+        else:
+            self._exchange.leave()
+
+    def open(self) -> Exchange:
+        """From now on it is under way as a single request; without its body, if that is still to come."""
+        if self._exchange is None:
+            head = self.head
+            front = self._protocol.heads.front
+            self._exchange = front.open(head.route, head.request(self.request_id), self.write, self.began)
+        return self._exchange
+
     def start(self, body: bytes) -> None:
         """The body is complete."""
         self.more_body = False
+        self.body = body
         if self.response_complete:  # refused while the body came
             self._protocol.transport.close()
+        elif self.head.plan is None:
+            self.go_alone()
         else:
-            self._exchange.start(body)
+            self.arrived = perf_counter()
+            self._protocol.heads.bursts.add(self.head.plan, self)
+
+    def go_alone(self) -> None:
+        exchange = self.open()
+        if not exchange.is_over:
+            plan = self.head.plan
+            exchange.request.plan = plan if plan is not None and plan.holds() else None
+            exchange.request.inputs = self.inputs
+            exchange.start(self.body)
+
+    def reply(self, response: Response) -> None:
+        if self._exchange is not None:
+            self._exchange.withdraw()
+        self.write(response)
 
     def write(self, response: Response) -> None:
         """Writes the answer; behind one that came before the body did, the connection is closed."""
@@ -242,7 +283,8 @@ class Turn:
             return
         says_so = CLOSE in response.headers
         is_last = says_so or not self.keep_alive or self.more_body
-        head = _head(response, protocol.server_state.default_headers, is_last and not says_so)
+        beginning = protocol.beginnings.of(response.status, protocol.server_state.default_headers)
+        head = _head(response, beginning, is_last and not says_so)
         if len(response.body) <= JOINED_BYTES:
             transport.write(head + response.body)
         else:
@@ -255,15 +297,31 @@ class Turn:
         protocol.on_response_complete()
 
 
-def _head(response: Response, default_headers: list[tuple[bytes, bytes]], closes: bool) -> bytes:
-    lines = [f"content-type: {response.media_type}\r\ncontent-length: {len(response.body)}\r\n"]
-    lines += [f"{name.lower()}: {value}\r\n" for name, value in response.headers]
-    if closes:
-        lines.append("connection: close\r\n")
-    defaults = [b"%b: %b\r\n" % header for header in default_headers]
-    return b"".join([STATUS_LINE[response.status], *defaults, "".join(lines).encode("latin-1"), b"\r\n"])
+class Beginnings:
+    """How heads of answers begin: the status, and the headers that uvicorn makes anew each second."""
+
+    def __init__(self) -> None:
+        self._made_of: Headers = []
+        self._known: dict[int, bytes] = {}
+
+    def of(self, status: int, default_headers: Headers) -> bytes:
+        if self._made_of is not default_headers:
+            self._made_of = default_headers
+            self._known.clear()
+        found = self._known.get(status)
+        if found is None:
+            lines = [b"%b: %b\r\n" % header for header in default_headers]
+            found = self._known[status] = b"".join([STATUS_LINE[status], *lines])
+        return found
+
+
+def _head(response: Response, beginning: bytes, closes: bool) -> bytes:
+    lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in response.headers])
+    end = "connection: close\r\n\r\n" if closes else "\r\n"
+    fields = f"content-type: {response.media_type}\r\ncontent-length: {len(response.body)}\r\n{lines}{end}"
+    return beginning + fields.encode("latin-1")
 
 
 def made_for(heads: Heads, head_timeout_s: float) -> type[Protocol]:
     """The protocol with what it needs; uvicorn takes a class and makes the connections itself."""
-    return type("Protocol", (Protocol,), {"heads": heads, "head_timeout_s": head_timeout_s})
+    return type("Protocol", (Protocol,), {"heads": heads, "head_timeout_s": head_timeout_s, "beginnings": Beginnings()})

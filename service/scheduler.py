@@ -12,8 +12,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
 from math import ceil
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -21,13 +23,14 @@ import numpy as np
 
 from service import cores
 from service.errors import QueueFull
-from service.job import Feeds, Job, Result
+from service.job import Feeds, Job, Result, Size
 from service.session import Session
 from service.statistics import Run
 from service.tensors import Array
 
 THREAD_HOP_S = 0.0003  # to a worker thread and back on a busy loop; under it, hopping costs more than it frees
-UNKNOWN_S = 1.0
+WAITING_S = 0.00005  # what it costs to set up one caller's wait for a result, and to end it
+PATIENCE = 16  # runs in threads before one is tried in place; twice as many with each that was dear there too
 FORGETTING = 1.02  # growth of an estimate with each run that was slower: doubled after 35
 MAX_THREADS = 16  # over all models, so that a slow one, held to one thread a core, leaves threads to the others
 
@@ -36,6 +39,7 @@ class Scheduler:
     """One lane for each session. Lives on one event loop, in one process."""
 
     def __init__(self, max_batch_size: int, max_queue_rows: int) -> None:
+        self.max_batch_size = max_batch_size
         self._limits = (max_batch_size, max_queue_rows)
         self._lanes: dict[Session, Lane] = {}
         self._retired: WeakSet[Session] = WeakSet()
@@ -46,26 +50,27 @@ class Scheduler:
         session: Session,
         feeds: Feeds,
         fetches: Sequence[str],
-        *,
-        rows: int,
+        size: Size,
         joinable: bool,
-        alone: bool = False,
-        instances: int | None = None,
         ran: Callable[[Run], None] | None = None,
     ) -> Result:
         """The answer to arrays that already fit the session's signature. Cancelling the caller drops its job.
 
-        `joinable` and `ran`, which is told of each run, are the model's and the same in each call; `alone` keeps this
-        one request out of others' runs; `instances` is what statistics count, where that is not the rows.
+        `joinable` and `ran`, which is told of each run, are the model's and the same in each call.
         Raises QueueFull, or what the run raised."""
-        lane = self._lanes.get(session)
-        if lane is None:
-            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads, ran)
-        job = Job(feeds, tuple(fetches), rows, alone, rows if instances is None else instances)
-        if joinable and not alone and rows > self._limits[0]:
+        lane = self.lane(session, joinable, ran)
+        job = Job(feeds, tuple(fetches), size)
+        if joinable and not size.alone and size.rows > self._limits[0]:
             return await lane.run_in_parts(job)
         lane.submit([job])
         return await job
+
+    def lane(self, session: Session, joinable: bool, ran: Callable[[Run], None] | None) -> Lane:
+        """The lane before a session, made when it is first asked for."""
+        lane = self._lanes.get(session)
+        if lane is None:
+            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads, ran)
+        return lane
 
     @property
     def queued_rows(self) -> int:
@@ -115,17 +120,31 @@ class Lane:
         self._running = 0
         self._turn_is_due = False
         self._cost = Cost()
+        self._seconds_per_row = 0.0
 
     @property
     def is_idle(self) -> bool:
         return not (self._queue or self._running)
+
+    def compute_now(self, jobs: Sequence[Job], callers: int) -> list[Array] | None:
+        """The arrays of one run of jobs that can stand in one and are of so many callers; None where that is not cheap,
+        something else is to be done first, or the run fails."""
+        if self._queue or self._running or not self._is_cheap(jobs, callers):
+            return None
+        try:
+            arrays, run = self._run(jobs)
+        except Exception:  # which is told where it is met again, each job singly
+            return None
+        if self._ran is not None:
+            self._ran(run)
+        return arrays
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Takes the jobs of one request or refuses them at once. One larger than the whole queue is taken when it is
         empty."""
         rows = sum(job.rows for job in jobs)
         if self.queued_rows and self.queued_rows + rows > self._max_queue_rows:
-            wait_s = max(1, ceil(self.queued_rows * self._cost.seconds_per_row))
+            wait_s = max(1, ceil(self.queued_rows * self._seconds_per_row))
             raise QueueFull(
                 f"The queue is full ({self.queued_rows} rows of {self._max_queue_rows}); try again in {wait_s} s.",
                 headers=(("Retry-After", str(wait_s)),),
@@ -181,41 +200,58 @@ class Lane:
     def _start(self, batch: list[Job]) -> None:
         """Runs in place what is cheap, the rest in a thread."""
         started = perf_counter()
-        if self._cost.seconds_for(_size(batch)) < THREAD_HOP_S:
+        if self._is_cheap(batch):
             self._deliver(batch, self._compute(batch), started)
             return
         self._running += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._compute, batch)
         running.add_done_callback(lambda done: self._finish(batch, done.result(), started))
 
+    def _is_cheap(self, batch: Sequence[Job], callers: int = 1) -> bool:
+        """Cheaper than a thread hop, and than that each of its callers waits singly."""
+        return self._cost.is_below(THREAD_HOP_S + (callers - 1) * WAITING_S, _size(batch))
+
     def _finish(self, batch: list[Job], outcome: Outcome, started: float) -> None:
         self._running -= 1
         self._deliver(batch, outcome, started)
         self._plan_turn()
 
-    def _compute(self, batch: list[Job]) -> Outcome:
+    def _compute(self, batch: Sequence[Job]) -> Outcome:
         """Runs the jobs as one. If that fails each is run singly, so that a bad one fails alone."""
-        started = perf_counter()
-        instances = sum(job.instances for job in batch)
+        try:
+            arrays, run = self._run(batch)
+            computed = perf_counter()
+            answers = _split(arrays, batch)
+            return Outcome(answers, [run._replace(compute_output=perf_counter() - computed)])
+        except Exception as error:
+            return Outcome([error], []) if len(batch) == 1 else _together([self._compute([job]) for job in batch])
+
+    def _run(self, batch: Sequence[Job]) -> tuple[list[Array], Run]:
+        """One run of all of them. Raises what it raised, or ValueError where the answer is not row by row."""
+        started, worked = perf_counter(), thread_time()
+        rows = sum(job.rows for job in batch)
         try:
             feeds = _joined(batch)
             joined = perf_counter()
             arrays = self._session.run(feeds, batch[0].fetches)
-            computed = perf_counter()
-            answers = _split(arrays, batch)
-            return Outcome(answers, [Run(instances, joined - started, computed - joined, perf_counter() - computed)])
-        except Exception as error:
-            return Outcome([error], []) if len(batch) == 1 else _together([self._compute([job]) for job in batch])
+            if len(batch) > 1 and not _by_row(arrays, rows):
+                raise ValueError("The model does not answer row by row, though its metadata says so.")
+            return arrays, Run(sum(job.instances for job in batch), joined - started, perf_counter() - joined, 0.0)
         finally:
-            self._cost.learn(_size(batch), sum(job.rows for job in batch), perf_counter() - started)
+            seconds = perf_counter() - started
+            self._seconds_per_row += 0.1 * (seconds / max(1, rows) - self._seconds_per_row)
+            self._cost.learn(_size(batch), seconds, thread_time() - worked)
 
     def _deliver(self, batch: list[Job], outcome: Outcome, started: float) -> None:
         compute_s = perf_counter() - started
+        self._tell(outcome)
+        for job, found in zip(batch, outcome.answers, strict=True):
+            job.finish(found if isinstance(found, Exception) else Result(found, started - job.arrived, compute_s))
+
+    def _tell(self, outcome: Outcome) -> None:
         if self._ran is not None:
             for run in outcome.runs:
                 self._ran(run)
-        for job, found in zip(batch, outcome.answers, strict=True):
-            job.finish(found if isinstance(found, Exception) else Result(found, started - job.arrived, compute_s))
 
 
 Answers = list[Sequence[Array] | Exception]
@@ -228,46 +264,64 @@ class Outcome(NamedTuple):
     runs: list[Run]
 
 
-class Cost:
-    """What runs cost, by the size of their inputs in powers of two: about the least seen lately, in seconds.
+@dataclass(slots=True)
+class Estimate:
+    """About the least seconds seen lately: by the clock, and of work by the thread that ran."""
 
-    The least, because a clock counts a busy machine's other work too: an average would rise in one slow spell, send the
-    runs to threads, and never see there how cheap they are."""
+    clock: float
+    work: float
+    held_dear: int = 0
+    patience: int = PATIENCE
+
+
+class Cost:
+    """What runs cost, by the size of their inputs in powers of two.
+
+    The clock tells it, and of that the least, because it counts a busy machine's other work too: an average would rise
+    in one slow spell. In a thread of a busy process it counts the wait for the interpreter as well, and would call
+    runs dear there for ever; so one that needs little work is tried in place now and then, where the clock is right."""
 
     def __init__(self) -> None:
-        self._seconds: dict[int, float] = {}
-        self.seconds_per_row = 0.0
+        self._estimates: dict[int, Estimate] = {}
 
-    def learn(self, size: int, rows: int, seconds: float) -> None:
-        self.seconds_per_row += 0.1 * (seconds / max(rows, 1) - self.seconds_per_row)
-        known = self._seconds.get(size.bit_length(), seconds)
-        self._seconds[size.bit_length()] = min(seconds, known * FORGETTING)
+    def learn(self, size: int, clock_s: float, work_s: float) -> None:
+        known = self._estimates.setdefault(size.bit_length(), Estimate(clock_s, work_s))
+        known.clock = min(clock_s, known.clock * FORGETTING)
+        known.work = min(work_s, known.work * FORGETTING)
 
-    def seconds_for(self, size: int) -> float:
-        """The estimate; a size never seen counts as slow, so that its first run is in a thread."""
-        return self._seconds.get(size.bit_length(), UNKNOWN_S)
+    def is_below(self, limit_s: float, size: int) -> bool:
+        """Whether to count on it; of a size never seen not, so that its first run is in a thread."""
+        known = self._estimates.get(size.bit_length())
+        if known is None:
+            return False
+        if known.clock < limit_s:
+            known.held_dear, known.patience = 0, PATIENCE
+            return True
+        known.held_dear += known.work < limit_s
+        is_tried = known.held_dear >= known.patience
+        if is_tried:
+            known.held_dear, known.patience = 0, 2 * known.patience
+        return is_tried
 
 
 def _by_row(arrays: Sequence[Array], rows: int) -> bool:
     return all(array.ndim > 0 and len(array) == rows for array in arrays)
 
 
-def _joined(batch: list[Job]) -> Feeds:
+def _joined(batch: Sequence[Job]) -> Feeds:
     if len(batch) == 1:
         return batch[0].feeds
     return {name: np.concatenate([job.feeds[name] for job in batch]) for name in batch[0].feeds}
 
 
-def _size(batch: list[Job]) -> int:
+def _size(batch: Sequence[Job]) -> int:
     return sum(job.size for job in batch)
 
 
-def _split(arrays: list[Array], batch: list[Job]) -> Answers:
+def _split(arrays: list[Array], batch: Sequence[Job]) -> Answers:
     if len(batch) == 1:
         return [arrays]
-    ends = np.cumsum([job.rows for job in batch]).tolist()
-    if not _by_row(arrays, ends[-1]):
-        raise ValueError("The model does not answer row by row, though its metadata says so.")
+    ends = accumulate(job.rows for job in batch)
     return [[array[end - job.rows : end] for array in arrays] for job, end in zip(batch, ends, strict=True)]
 
 

@@ -88,6 +88,7 @@ class Session:
         self.parameters = tuple(spec for spec in overridable if spec.name not in switches)
         self._switches = [spec.name for spec in overridable if spec.name in switches]
         self._datatypes = {spec.name: spec.datatype for spec in (*self.inputs, *self.outputs, *self.parameters)}
+        self._bfloat16 = {name for name, datatype in self._datatypes.items() if datatype is BFLOAT16}
         self._options = ort.RunOptions()
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
@@ -117,10 +118,11 @@ class Session:
         self._options.terminate = True
 
     def _run(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any) -> list[Array]:
-        off = {name: FALSE for name in self._switches if name.removeprefix(SWITCH) not in fetches}
-        feeds = {**feeds, **off} if off else feeds
+        if self._switches:
+            off = {name: FALSE for name in self._switches if name.removeprefix(SWITCH) not in fetches}
+            feeds = {**feeds, **off} if off else feeds
         try:
-            if self._has_bfloat16(feeds, fetches):
+            if self._bfloat16 and not self._bfloat16.isdisjoint((*feeds, *fetches)):
                 return self._run_values(feeds, fetches, options)
             return self._session.run(fetches, feeds, options)  # type: ignore[no-any-return]
         except ORT_ERRORS as error:
@@ -148,9 +150,6 @@ class Session:
         if not doubtful or self.metadata.get("task") == "activation":
             return doubtful
         return graph.unshaped(path)
-
-    def _has_bfloat16(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> bool:
-        return any(self._datatypes[name].name == "BF16" for name in (*feeds, *fetches) if name in self._datatypes)
 
     def _run_values(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any) -> list[Array]:
         """The way round NumPy's lack of a bfloat16: values that carry onnxruntime's own type."""

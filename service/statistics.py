@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from time import time
 from typing import Any, NamedTuple, Protocol
 
@@ -23,6 +24,19 @@ class Stages(Protocol):
 
     decode: float
     queue: float
+    compute: float
+    encode: float
+
+
+@dataclass(slots=True)
+class Together:
+    """The seconds of requests that were answered together: of each from its body to its answer, reading and waiting; of
+    all the run and the writing."""
+
+    durations: list[float]
+    since_body: list[float]
+    decode: list[float]
+    queue: list[float]
     compute: float
     encode: float
 
@@ -98,6 +112,18 @@ class Tally:
         self._queue += stages.queue
         self._compute += stages.compute
         self._encode += stages.encode
+
+    def answered_together(self, rows: int, times: Together) -> None:
+        """Requests of so many rows in all were answered together, and well."""
+        count = len(times.durations)
+        self._last = time()
+        self._inferences += rows
+        self._succeeded += count
+        self._total_s += sum(times.since_body)
+        self._decode += sum(times.decode)
+        self._queue += sum(times.queue)
+        self._compute += times.compute * count
+        self._encode += times.encode * count
 
     def ran(self, run: Run) -> None:
         """The session computed an answer, for one request or for several."""

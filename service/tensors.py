@@ -75,12 +75,15 @@ class TensorSpec:
     """The shape where every dimension is a fixed size, else None."""
     row_shape: tuple[int, ...] | None = field(init=False)
     """The shape of one row where every dimension after the first is a fixed size, else None."""
+    row_bytes: int | None = field(init=False)
+    """Bytes of such a row of numbers, None where it has none or any bytes will not do."""
 
     def __post_init__(self) -> None:
         has_rows = self.shape is not None and len(self.shape) > 0 and not isinstance(self.shape[0], int)
         object.__setattr__(self, "has_rows", has_rows)
         object.__setattr__(self, "fixed_shape", _fixed(self.shape))
         object.__setattr__(self, "row_shape", _fixed(self.shape[1:]) if self.shape is not None and has_rows else None)
+        object.__setattr__(self, "row_bytes", _row_bytes(self.row_shape, self.datatype))
 
     def as_dict(self) -> dict[str, object]:
         """Open Inference Protocol metadata: -1 for a free dimension, plus the names of those that have one."""
@@ -90,6 +93,12 @@ class TensorSpec:
         names = [size if isinstance(size, str) else None for size in self.shape]
         described: dict[str, object] = {"name": self.name, "datatype": self.datatype.name, "shape": sizes}
         return described | ({"dimensions": names} if any(names) else {})
+
+
+def _row_bytes(row_shape: tuple[int, ...] | None, datatype: Datatype) -> int | None:
+    if row_shape is None or datatype.name in ("BYTES", "BOOL"):
+        return None
+    return prod(row_shape) * datatype.dtype.itemsize or None
 
 
 def _fixed(shape: tuple[Dimension, ...] | None) -> tuple[int, ...] | None:

@@ -20,9 +20,38 @@ async def unwrap(request: Request, limit: int) -> None:
 
 
 async def wrap(request: Request, response: Response) -> None:
-    """Compresses an answer where that is asked for and gains."""
-    if len(response.body) > compression.SMALL or "accept-encoding" in request.headers:
-        await _compress(request.headers, response)
+    """Compresses an answer where that is asked for and gains; errors are left as they are."""
+    if not wrap_now(request.headers, response):
+        encoding = _announced(request.headers, response)
+        if encoding is not None:
+            _put(response, encoding, await asyncio.to_thread(compression.compress, response.body, encoding))
+
+
+def wrap_now(headers: Mapping[str, str], response: Response) -> bool:
+    """The same where it is quick; False where it is not, and nothing has been done."""
+    size = len(response.body)
+    if size <= compression.SMALL and "accept-encoding" not in headers:
+        return True
+    if size > QUICK_BYTES // 16 and compression.wanted(headers, response.media_type, size) is not None:
+        return False
+    encoding = _announced(headers, response)
+    if encoding is not None:
+        _put(response, encoding, compression.compress(response.body, encoding))
+    return True
+
+
+def _announced(headers: Mapping[str, str], response: Response) -> str | None:
+    """The encoding that is asked for, if any; the answer says that it could have been another."""
+    size = len(response.body)
+    if size > compression.SMALL and compression.is_compressible(response.media_type):
+        response.headers += (("Vary", "Accept-Encoding"),)
+    return compression.wanted(headers, response.media_type, size)
+
+
+def _put(response: Response, encoding: str, body: bytes | None) -> None:
+    if body is not None:
+        response.body = body
+        response.headers += (("Content-Encoding", encoding),)
 
 
 async def _decompressed(body: bytes, encoded: tuple[str, ...], limit: int) -> bytes:
@@ -33,20 +62,3 @@ async def _decompressed(body: bytes, encoded: tuple[str, ...], limit: int) -> by
         if limit <= QUICK_BYTES:
             raise
     return await asyncio.to_thread(compression.decompress, body, encoded, limit)
-
-
-async def _compress(headers: Mapping[str, str], response: Response) -> None:
-    """Compresses an answer where the caller takes that and it gains; errors are left as they are."""
-    size = len(response.body)
-    if size > compression.SMALL and compression.is_compressible(response.media_type):
-        response.headers += (("Vary", "Accept-Encoding"),)
-    encoding = compression.wanted(headers, response.media_type, size)
-    if encoding is None:
-        return
-    if size <= QUICK_BYTES // 16:
-        found = compression.compress(response.body, encoding)
-    else:
-        found = await asyncio.to_thread(compression.compress, response.body, encoding)
-    if found is not None:
-        response.body = found
-        response.headers += (("Content-Encoding", encoding),)

@@ -102,10 +102,14 @@ def _run(model: Model, batch: Batch) -> list[Array]:
 def _write_json(model: Model, batches: Iterator[Batch], output: Path | None, form: predictions.Form) -> None:
     target: JsonFile | None = None
     for batch in batches:
-        content = predictions.content(model, _run(model, batch), len(batch), form, columnar=False)
-        ((name, value),) = content.items()
+        arrays = _run(model, batch)
+        if predictions.are_classes(model, arrays):
+            name, text = "predictions", b"[%b]" % b",".join(predictions.classes(model.metadata, arrays[0], form))
+        else:
+            ((name, value),) = predictions.content(model, arrays, len(batch), columnar=False).items()
+            text = json.dumps(value)
         target = target or JsonFile(output, _head(model), name)
-        target.write(json.dumps(value))
+        target.write(text)
     if target is not None:
         target.close()
 

@@ -46,15 +46,6 @@ def _quiet() -> Context:
 QUIET = _quiet()
 
 
-def _is_finite(numbers: Array) -> bool:
-    """Asks the sum of squares first, which is finite only if every number is."""
-    if numbers.dtype.kind == "f" and numbers.itemsize >= 4 and numbers.flags.c_contiguous:
-        flat = numbers.reshape(-1)
-        if math.isfinite(QUIET.copy().run(flat.dot, flat)):
-            return True
-    return bool(np.isfinite(numbers).all())
-
-
 def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
     """Finite float64, int64 or uint64 numbers as `datatype`. Raises Unfit where one is out of its range."""
     if datatype.is_integer:
@@ -63,12 +54,22 @@ def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
         if wrong is not None and wrong.any():
             raise _out_of_range(numbers, wrong, datatype, path)
         return numbers.astype(datatype.dtype, copy=False)
-    narrowed = QUIET.copy().run(numbers.astype, datatype.dtype, copy=False)
-    if not _is_finite(narrowed):
+    narrowed, is_finite = QUIET.copy().run(_narrowed, numbers, datatype.dtype)
+    if not is_finite:
         wrong = ~np.isfinite(narrowed) & np.isfinite(numbers)
         if wrong.any():
             raise _out_of_range(numbers, wrong, datatype, path)
     return narrowed
+
+
+def _narrowed(numbers: Array, dtype: np.dtype[Any]) -> tuple[Array, bool]:
+    """And whether all of them are finite; the sum of squares is asked first, which is finite only if every one is."""
+    narrowed = numbers.astype(dtype, copy=False)
+    if dtype.kind == "f" and dtype.itemsize >= 4 and narrowed.flags.c_contiguous:
+        flat = narrowed.reshape(-1)
+        if math.isfinite(flat.dot(flat)):
+            return narrowed, True
+    return narrowed, bool(np.isfinite(narrowed).all())
 
 
 def _flat(value: Any, datatype: Datatype) -> Array | None:

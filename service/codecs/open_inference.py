@@ -141,7 +141,7 @@ def _check_named(fields: Mapping[str, Any], named: Mapping[str, Container[str]])
 
 
 def _items(document: json.Document, name: str) -> list[tuple[int, Any]]:
-    found = document.fields.get(name, [] if name == "outputs" else None)
+    found: Any = document.fields.get(name, [] if name == "outputs" else None)
     if not json.is_array(found):
         raise Unfit.at(name, "an array of tensors", "nothing" if found is None else "something else")
     return list(enumerate(found))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from service import activation
 from service.codecs import json, media, npy
-from service.engine import Engine, aside
+from service.engine import Engine
 from service.errors import Unfit
 from service.exchange import Request, Response, Route, answer_json
 from service.model import Model
+from service.plan import Inference, Inputs, Plan
 from service.repository import Repository
 from service.session import Session
 from service.tensors import BY_DTYPE, Array
@@ -18,54 +19,68 @@ from service.tensors import BY_DTYPE, Array
 MEMBERS = {"tensor", "parameters", "datatype", "grad_output"}
 
 
-@dataclass(slots=True)
-class Input:
-    """A tensor, the session of its datatype, and the arrays that go with it."""
-
-    session: Session
-    x: Array
-    feeds: dict[str, Array]
-
-
-class Activate:
-    """Runs the output `y` of an activation's graph."""
+class Activate(Inference):
+    """Applies one activation to the posted tensor."""
 
     def __init__(self, repository: Repository, engine: Engine) -> None:
+        super().__init__(engine)
         self._repository = repository
-        self._engine = engine
 
-    async def __call__(self, request: Request) -> Response:
-        """Applies one activation to the posted tensor."""
-        request.model = model = self._repository.activation(request.path_parameters["name"])
-        given = media.content_type(request.headers, (media.JSON, media.NPY))
-        wanted = media.accepted(request.headers, (given, media.JSON if given == media.NPY else media.NPY))
+    def plan(self, request: Request) -> Plan:
         query = activation.from_query(request.query())
-        output = self._output(model, query)
-        found = await aside(len(request.body), DECODERS[given], model, request.body, query)
-        request.timings.decoded()
-        (array,) = await self._engine.infer(request, model, found.session, found.feeds | {"x": found.x}, (output,))
-        return await aside(array.nbytes, _encode, model, output, array, wanted)
-
-    def _output(self, model: Model, query: dict[str, Any]) -> str:
-        return "y"
+        return Tensor(self._repository, request, query, "y")
 
 
 class Gradient(Activate):
-    """Runs `grad_x` or, with `?wrt=weight`, the gradient with respect to a parameter."""
+    """The vector-Jacobian product with `grad_output`, as torch.autograd.grad gives; `wrt` names a parameter instead of
+    the tensor."""
 
-    async def __call__(self, request: Request) -> Response:
-        """The vector-Jacobian product with `grad_output`, as torch.autograd.grad gives; `wrt` names a parameter."""
-        return await super().__call__(request)
-
-    def _output(self, model: Model, query: dict[str, Any]) -> str:
-        found = [name.removeprefix("grad_") for name in model.output_names if name.startswith("grad_")]
-        wrt = query.pop("wrt", "x")
-        if wrt not in found:
-            raise Unfit.at("query.wrt", f"one of {', '.join(found)}", str(wrt)[:40])
-        return f"grad_{wrt}"
+    def plan(self, request: Request) -> Plan:
+        query = activation.from_query(request.query())
+        return Tensor(self._repository, request, query, f"grad_{query.pop('wrt', 'x')}")
 
 
-def _from_json(model: Model, body: bytes, query: dict[str, Any]) -> Input:
+class Tensor(Plan):
+    """One tensor in, another out."""
+
+    def __init__(self, repository: Repository, request: Request, query: dict[str, Any], output: str) -> None:
+        self._repository = repository
+        self.headers = request.headers
+        self._name = request.path_parameters["name"]
+        request.model = self.model = self.find()
+        self._given = media.content_type(request.headers, (media.JSON, media.NPY))
+        other = media.JSON if self._given == media.NPY else media.NPY
+        self._wanted = media.accepted(request.headers, (self._given, other))
+        self._query = query
+        self._output = output
+        self._check_output()
+
+    def _check_output(self) -> None:
+        found = [name.removeprefix("grad_") for name in self.model.output_names if name.startswith("grad_")]
+        wrt = self._output.removeprefix("grad_")
+        if self._output != "y" and wrt not in found:
+            raise Unfit.at("query.wrt", f"one of {', '.join(found)}", wrt[:40])
+
+    def find(self) -> Model:
+        return self._repository.activation(self._name)
+
+    def decode(self, body: bytes) -> Inputs:
+        session, feeds = DECODERS[self._given](self.model, body, dict(self._query))
+        return Inputs(session, feeds, (self._output,), None)
+
+    def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:
+        (array,) = arrays
+        if self._wanted == media.NPY:
+            return Response(npy.write(array), media.NPY)
+        wrt = {} if self._output == "y" else {"wrt": self._output.removeprefix("grad_")}
+        shape = {"datatype": BY_DTYPE[array.dtype].name, "shape": list(array.shape)}
+        return answer_json({"activation": self.model.name} | wrt | shape | {"tensor": json.fragment(array)})
+
+
+Feeds = tuple[Session, dict[str, Array]]
+
+
+def _from_json(model: Model, body: bytes, query: dict[str, Any]) -> Feeds:
     document = json.parse(body)
     for name in document.fields.keys() - MEMBERS:
         raise Unfit.at(name[:60], "one of " + ", ".join(f"`{member}`" for member in sorted(MEMBERS)), "an unknown name")
@@ -80,10 +95,10 @@ def _from_json(model: Model, body: bytes, query: dict[str, Any]) -> Input:
         feeds["grad_output"] = _same_shape(
             document.tensor(document.fields["grad_output"], datatype, "grad_output"), shape
         )
-    return Input(session, x, feeds)
+    return session, feeds | {"x": x}
 
 
-def _from_npy(model: Model, body: bytes, query: dict[str, Any]) -> Input:
+def _from_npy(model: Model, body: bytes, query: dict[str, Any]) -> Feeds:
     x = npy.read(body)
     datatype = BY_DTYPE[x.dtype]
     if not datatype.is_float:
@@ -93,7 +108,7 @@ def _from_npy(model: Model, body: bytes, query: dict[str, Any]) -> Input:
     session = model.in_datatype(datatype)
     feeds = activation.feeds(model, session, query, x.shape)
     activation.output_shape(model, x.shape, feeds)
-    return Input(session, x, feeds)
+    return session, feeds | {"x": x}
 
 
 DECODERS = {media.JSON: _from_json, media.NPY: _from_npy}
@@ -114,14 +129,6 @@ def _same_shape(grad_output: Array, shape: tuple[int, ...]) -> Array:
             "grad_output", f"the shape of the activation's output, {list(shape)}", str(list(grad_output.shape))
         )
     return grad_output
-
-
-def _encode(model: Model, output: str, array: Array, wanted: str) -> Response:
-    if wanted == media.NPY:
-        return Response(npy.write(array), media.NPY)
-    wrt = {} if output == "y" else {"wrt": output.removeprefix("grad_")}
-    shape = {"datatype": BY_DTYPE[array.dtype].name, "shape": list(array.shape)}
-    return answer_json({"activation": model.name} | wrt | shape | {"tensor": json.fragment(array)})
 
 
 def routes(repository: Repository, engine: Engine) -> list[Route]:

@@ -3,57 +3,77 @@ networks and activations alike."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from service import introspection
 from service.codecs import media
 from service.codecs import open_inference as protocol
 from service.codecs.open_inference import Call
-from service.engine import Engine, aside
+from service.engine import Engine
 from service.errors import UnsupportedMedia
 from service.exchange import Handler, Request, Response, Route, answer_json
-from service.inference import Answer, infer
+from service.inference import Asked, asked, shown
 from service.introspection import Introspection
 from service.model import Model
+from service.plan import Inference, Inputs, Plan
 from service.repository import Repository
+from service.tensors import Array
 
 MODEL = "/v2/models/{model}"
 VERSION = MODEL + "/versions/{version}"
 
 
-class Infer:
-    """Inference with tensors by name."""
+class Infer(Inference):
+    """Computes the outputs asked for (all of them, when none is named) from the posted inputs."""
 
     def __init__(self, repository: Repository, engine: Engine) -> None:
+        super().__init__(engine)
         self._repository = repository
-        self._engine = engine
 
-    async def __call__(self, request: Request) -> Response:
-        """Computes the outputs asked for (all of them, when none is named) from the posted inputs."""
-        request.model = model = _find(self._repository, request)
-        call = await aside(len(request.body), _decode, model, request)
-        request.timings.decoded()
-        answer = await infer(self._engine, request, model, call)
-        size = sum(array.nbytes for _, array in answer.outputs)
-        return await aside(size, _encode, answer, call)
+    def plan(self, request: Request) -> Plan:
+        return Tensors(self._repository, request)
 
 
-def _decode(model: Model, request: Request) -> Call:
-    length = protocol.header_length(request.headers)
-    if length != 0:
-        named = {"model_name": (model.name, request.path_parameters["model"]), "model_version": (model.version,)}
-        return protocol.decode(request.body, length, named)
-    if len(model.inputs) != 1:
-        raise UnsupportedMedia(f"Model `{model.name}` has several inputs, so raw values do not say which they are.")
-    return protocol.decode_raw(request.body, model.inputs[0])
+class Tensors(Plan):
+    """Tensors by name."""
 
+    def __init__(self, repository: Repository, request: Request) -> None:
+        self._repository = repository
+        self.headers = request.headers
+        self._asked = request.path_parameters["model"], request.path_parameters.get("version")
+        request.model = self.model = self.find()
+        self._header_length = protocol.header_length(request.headers)
+        self._named = {"model_name": (self.model.name, self._asked[0]), "model_version": (self.model.version,)}
 
-def _encode(answer: Answer, call: Call) -> Response:
-    head: dict[str, object] = {"model_name": answer.model.name, "model_version": answer.model.version}
-    head |= {} if call.id is None else {"id": call.id}
-    head |= {"parameters": answer.parameters} if answer.parameters else {}
-    body, length = protocol.encode(head, answer.outputs)
-    if length is None:
-        return Response(body)
-    return Response(body, media.RAW, headers=(("Inference-Header-Content-Length", str(length)),))
+    def find(self) -> Model:
+        return self._repository.model(*self._asked)
+
+    def decode(self, body: bytes) -> Asked:
+        return asked(self.model, self._call(body))
+
+    def _call(self, body: bytes) -> Call:
+        if self._header_length != 0:
+            return protocol.decode(body, self._header_length, self._named)
+        if len(self.model.inputs) != 1:
+            raise UnsupportedMedia(
+                f"Model `{self.model.name}` has several inputs, so raw values do not say which they are."
+            )
+        return protocol.decode_raw(body, self.model.inputs[0])
+
+    def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:
+        assert isinstance(inputs, Asked)
+        answer = shown(self.model, inputs, arrays)
+        head: dict[str, object] = {"model_name": self.model.name, "model_version": self.model.version}
+        head |= {} if inputs.call.id is None else {"id": inputs.call.id}
+        head |= {"parameters": answer.parameters} if answer.parameters else {}
+        body, length = protocol.encode(head, answer.outputs)
+        if length is None:
+            return Response(body)
+        return Response(body, media.RAW, headers=(("Inference-Header-Content-Length", str(length)),))
+
+    def effort(self, inputs: Inputs, arrays: Sequence[Array]) -> int:
+        assert isinstance(inputs, Asked)
+        return inputs.effort(arrays)
 
 
 def _find(repository: Repository, request: Request) -> Model:

@@ -2,45 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from service import instances, predictions
 from service.codecs import media
-from service.engine import Engine, aside
+from service.engine import Engine
 from service.exchange import Request, Response, Route
 from service.model import Model
+from service.plan import Inference, Inputs, Plan
+from service.predictions import Form
 from service.repository import Repository
 from service.schemas import BINARY, described, ref
+from service.tensors import Array
 
 
-class Predict:
-    """The handler behind these paths and those of the platforms; `unnamed` is what a body without a type of its own is
-    taken for, where a platform's clients send such."""
+class Predict(Inference):
+    """Predicts each instance of a batch. Behind these paths and those of the platforms; `unnamed` is what a body
+    without a type of its own is taken for, where a platform's clients send such."""
 
     def __init__(self, repository: Repository, engine: Engine, unnamed: str | None = None) -> None:
+        super().__init__(engine)
         self._repository = repository
-        self._engine = engine
         self._unnamed = unnamed
 
-    async def __call__(self, request: Request) -> Response:
-        """Predicts each instance of a batch."""
-        query = request.query()
-        name, version = request.path_parameters.get("model", ""), query.get("version")
-        request.model = model = self._repository.model(name, version)
-        given = media.content_type(request.headers, instances.taken(model), self._unnamed)
-        wanted = media.accepted(request.headers, predictions.offered(model, given))
-        return await self._answer(request, model, given, wanted, query)
+    def plan(self, request: Request) -> Plan:
+        return Rows(self._repository, request, self._unnamed)
 
-    async def _answer(
-        self, request: Request, model: Model, given: str, wanted: str, query: Mapping[str, str]
-    ) -> Response:
-        batch = await aside(len(request.body), instances.decode, model, given, request.body)
-        form = predictions.form(query, batch.parameters)
-        request.timings.decoded()
-        arrays = await self._engine.infer(request, model, model.session, batch.feeds, predictions.fetches(model))
-        size = sum(array.nbytes for array in arrays)
-        rows = request.rows if batch.count is None else batch.count
-        return await aside(size, predictions.encode, model, arrays, rows, wanted, form, batch.is_columnar)
+
+@dataclass(slots=True)
+class Batch(Inputs):
+    """Instances, and the form that their predictions are wanted in."""
+
+    count: int | None
+    is_columnar: bool
+    form: Form
+
+
+class Rows(Plan):
+    """Instances in, predictions out."""
+
+    def __init__(self, repository: Repository, request: Request, unnamed: str | None) -> None:
+        self._repository = repository
+        self.headers = request.headers
+        self._query = request.query()
+        self._asked = request.path_parameters.get("model", ""), self._query.get("version")
+        request.model = self.model = self.find()
+        self._given = media.content_type(request.headers, instances.taken(self.model), unnamed)
+        self._wanted = media.accepted(request.headers, predictions.offered(self.model, self._given))
+        self._fetches = predictions.fetches(self.model)
+        if self._given == self._wanted == media.RAW and self.model.metadata.joinable and not self._query:
+            self.row_bytes = _row_bytes(self.model, self._fetches[0])
+
+    def find(self) -> Model:
+        return self._repository.model(*self._asked)
+
+    def decode(self, body: bytes) -> Batch:
+        found = instances.decode(self.model, self._given, body)
+        form = predictions.form(self._query, found.parameters)
+        return Batch(self.model.session, found.feeds, self._fetches, None, found.count, found.is_columnar, form)
+
+    def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:
+        assert isinstance(inputs, Batch)
+        count = rows if inputs.count is None else inputs.count
+        return predictions.encode(self.model, arrays, count, self._wanted, inputs.form, inputs.is_columnar)
+
+    def encode_each(self, inputs: Sequence[Inputs], arrays: Sequence[Array], rows: Sequence[int]) -> Sequence[Response]:
+        forms = {one.form for one in inputs if isinstance(one, Batch)}
+        if self._wanted == media.JSON and len(forms) == 1 and predictions.are_classes(self.model, arrays):
+            return predictions.encode_classes(self.model, arrays[0], rows, forms.pop())
+        return super().encode_each(inputs, arrays, rows)
+
+
+def _row_bytes(model: Model, output: str) -> tuple[int, int] | None:
+    """Bytes of a row of the input and of an output, None where one of them has no fixed size."""
+    taken = model.inputs[0].row_bytes
+    given = next(spec.row_bytes for spec in model.outputs if spec.name == output)
+    return (taken, given) if taken and given else None
 
 
 def routes(predict: Predict) -> list[Route]:

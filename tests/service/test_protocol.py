@@ -84,7 +84,7 @@ def both(wanted: Settings) -> tuple[tuple[Server, Server], tuple[Parts, Parts]]:
     """A server of each way, and what they are made of."""
     parts, others = assemble(wanted), assemble(wanted)
     short = Server(parts, parts.heads)
-    long = Server(others, Heads([], others.heads.front, wanted.max_body_bytes))
+    long = Server(others, Heads([], others.heads.front, others.heads.bursts, wanted.max_body_bytes))
     return (short, long), (parts, others)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from service.errors import QueueFull, Unfit
-from service.job import Result
+from service.job import Result, Size
 from service.scheduler import MAX_THREADS, Cost, Scheduler
 from service.session import Runtime, Session
 from service.statistics import Run
@@ -64,7 +64,7 @@ def submit(
     scheduler: Scheduler, session: Session, feeds: dict[str, Array], fetch: str = "y", joinable: bool = True
 ) -> Coroutine[Any, Any, Result]:
     count = len(next(iter(feeds.values())))
-    return scheduler.run(session, feeds, (fetch,), rows=count, joinable=joinable)
+    return scheduler.run(session, feeds, (fetch,), Size(count, count), joinable)
 
 
 async def started(session: Recorder, count: int = 1) -> None:
@@ -188,8 +188,9 @@ def test_each_run_is_told_once_with_all_its_rows(scheduler: Scheduler, lookup: R
     async def main() -> None:
         jobs = [{"index": np.array(values, np.int64)} for values in ([0, 1], [2], [3], [99])]
         run = partial(scheduler.run, lookup, fetches=("y",), joinable=True, ran=seen.append)
-        await asyncio.gather(*(run(feeds=job, rows=len(job["index"])) for job in jobs[:3]))
-        await asyncio.gather(*(run(feeds=job, rows=1) for job in jobs[2:]), return_exceptions=True)
+        sizes = [Size(len(job["index"]), len(job["index"])) for job in jobs]
+        await asyncio.gather(*(run(feeds=jobs[at], size=sizes[at]) for at in (0, 1, 2)))
+        await asyncio.gather(*(run(feeds=jobs[at], size=sizes[at]) for at in (2, 3)), return_exceptions=True)
 
     asyncio.run(main())
     assert [run.rows for run in seen] == [4, 1]  # the run that failed, and the one of the bad member, are none
@@ -364,19 +365,31 @@ def test_dear_runs_stay_in_threads(scheduler: Scheduler, graphs: Any, tmp_path: 
 
 def test_cost_is_learnt_by_size() -> None:
     cost = Cost()
-    assert cost.seconds_for(100) >= 1
-    cost.learn(100, 10, 0.001)
-    assert cost.seconds_for(100) == pytest.approx(0.001)
-    assert cost.seconds_for(127) == pytest.approx(0.001)
-    assert cost.seconds_for(1000) >= 1
-    cost.learn(100, 10, 0.011)
-    assert 0.001 < cost.seconds_for(100) < 0.0011  # one slow spell is not believed
+    assert not cost.is_below(100, 100)
+    cost.learn(100, 0.001, 0.001)
+    assert cost.is_below(0.0011, 100)
+    assert cost.is_below(0.0011, 127)
+    assert not cost.is_below(0.0009, 127)
+    assert not cost.is_below(100, 1000)
+    cost.learn(100, 0.011, 0.011)
+    assert cost.is_below(0.0011, 100)  # one slow spell is not believed
     for _ in range(200):
-        cost.learn(100, 10, 0.011)
-    assert cost.seconds_for(100) == pytest.approx(0.011)
-    cost.learn(100, 10, 0.001)
-    assert cost.seconds_for(100) == pytest.approx(0.001)
-    assert cost.seconds_per_row > 0
+        cost.learn(100, 0.011, 0.011)
+    assert not cost.is_below(0.0109, 100)
+    cost.learn(100, 0.001, 0.001)
+    assert cost.is_below(0.0011, 100)
+
+
+def test_run_that_needs_little_work_is_tried_in_place_ever_more_seldom() -> None:
+    cost = Cost()
+    tried = []
+    for number in range(200):
+        cost.learn(100, 0.005, 0.0001)
+        if cost.is_below(0.0003, 100):
+            tried.append(number)
+    assert tried == [15, 47, 111]
+    cost.learn(100, 0.0001, 0.0001)  # what the clock says in place is believed
+    assert cost.is_below(0.0003, 100)
 
 
 def test_joined_and_single_answers_of_the_shipped_network_are_equal_to_the_bit(shipped: Path, oracle: Any) -> None:
@@ -394,7 +407,7 @@ def test_joined_and_single_answers_of_the_shipped_network_are_equal_to_the_bit(s
             parts = [x[end - size : end] for end, size in zip(ends, sizes, strict=True)]
             session.runs.clear()
             jobs = (
-                scheduler.run(session, {"input": part}, ("probabilities",), rows=len(part), joinable=True)
+                scheduler.run(session, {"input": part}, ("probabilities",), Size(len(part), len(part)), True)
                 for part in parts
             )
             found = await asyncio.gather(*jobs)
@@ -414,14 +427,14 @@ def test_retired_session_is_let_go_once_its_last_caller_is_answered(scheduler: S
     async def retire() -> None:
         same.gate.clear()
         waiting = [
-            asyncio.create_task(scheduler.run(same, rows(1, value), ["y"], rows=1, joinable=False)) for value in (1, 2)
+            asyncio.create_task(scheduler.run(same, rows(1, value), ["y"], Size(1, 1), False)) for value in (1, 2)
         ]
         await asyncio.sleep(0.01)
         scheduler.retire(same)
         assert scheduler.sweep() == 1
         same.gate.set()
         assert [result.arrays[0][0, 0] for result in await asyncio.gather(*waiting)] == [1, 2]
-        late = await scheduler.run(same, rows(1, 3), ["y"], rows=1, joinable=False)  # it had looked it up before
+        late = await scheduler.run(same, rows(1, 3), ["y"], Size(1, 1), False)  # it had looked it up before
         assert late.arrays[0][0, 0] == 3
         assert scheduler.sweep() == 0
 

@@ -1,0 +1,150 @@
+"""Callers whose requests stand in one run: how their bodies become its arrays, and its arrays their answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from time import perf_counter
+
+from service.engine import checked
+from service.exchange import Response
+from service.job import Job, Size
+from service.plan import Inputs, Plan
+from service.session import Session
+from service.tensors import Array
+
+
+class Caller(ABC):
+    """Somebody whose request has come: its first byte when it `began`, its last when it `arrived`."""
+
+    __slots__ = ("arrived", "began", "body", "decode_s", "inputs", "is_gone", "job", "request_id", "rows")
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.body = b""
+        self.is_gone = False
+        self.rows = 0
+        self.began = self.arrived = perf_counter()
+        self.decode_s = 0.0
+        self.inputs: Inputs | None = None
+        self.job: Job | None = None
+
+    @abstractmethod
+    def go_alone(self) -> None:
+        """Takes the way of a single request, with what has been read of it."""
+
+    @abstractmethod
+    def reply(self, response: Response) -> None:
+        """Gives the answer."""
+
+
+class Batch(ABC):
+    """Takes callers off a queue, up to `most` rows; who cannot share a run goes alone, and who has left costs none.
+    `jobs` is one for each caller, or one for all of them."""
+
+    session: Session
+
+    def __init__(self, plan: Plan, queue: deque[Caller], most: int) -> None:
+        self.plan = plan
+        self.callers: list[Caller] = []
+        self.jobs: list[Job] = []
+        self.rows = 0
+        self._most = most
+        self._take(queue)
+
+    @abstractmethod
+    def _take(self, queue: deque[Caller]) -> None: ...
+
+    @abstractmethod
+    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
+        """One for each caller, from what the run gave. Raises what the plan raises."""
+
+
+class OneByOne(Batch):
+    """Bodies that are read one by one, and whose arrays are joined."""
+
+    def _take(self, queue: deque[Caller]) -> None:
+        before = perf_counter()
+        while queue:
+            caller = queue[0]
+            job = None if caller.is_gone else caller.job or self._read(caller)
+            if job is not None:
+                if self.jobs and not self._joins(job):
+                    return
+                assert caller.inputs is not None
+                self.session = caller.inputs.session
+                self.callers.append(caller)
+                self.jobs.append(job)
+                self.rows += job.rows
+                now = perf_counter()
+                caller.decode_s += now - before
+                before = now
+            queue.popleft()
+
+    def _read(self, caller: Caller) -> Job | None:
+        """None for one who goes alone: refused, with a limit of its own, or more than one run may have."""
+        plan = self.plan
+        try:
+            inputs = plan.decode(caller.body)
+            size = checked(plan.model, inputs.session, inputs.feeds)
+        except Exception:  # which is told where it is met again
+            caller.go_alone()
+            return None
+        caller.inputs = inputs
+        if inputs.timeout_s is not None or size.rows > self._most:
+            caller.go_alone()
+            return None
+        caller.rows = size.instances
+        caller.job = Job(inputs.feeds, inputs.fetches, size)
+        return caller.job
+
+    def _joins(self, job: Job) -> bool:
+        if not self.plan.model.metadata.joinable or self.rows + job.rows > self._most:
+            return False
+        return job.joins(self.jobs[0])
+
+    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
+        inputs = [caller.inputs for caller in self.callers if caller.inputs is not None]
+        if len(inputs) == 1:
+            return [self.plan.encode(inputs[0], arrays, self.jobs[0].instances)]
+        return self.plan.encode_each(inputs, arrays, [job.rows for job in self.jobs])
+
+
+class BackToBack(Batch):
+    """Bodies that are one body when they stand back to back, and whose answer is cut into theirs."""
+
+    def _take(self, queue: deque[Caller]) -> None:
+        before = perf_counter()
+        assert self.plan.row_bytes is not None
+        in_bytes, self._out_bytes = self.plan.row_bytes
+        while queue:
+            caller = queue[0]
+            rows, rest = divmod(len(caller.body), in_bytes)
+            if caller.is_gone:
+                pass
+            elif rest or not 0 < rows <= self._most:
+                caller.go_alone()
+            elif self.rows + rows > self._most:
+                break
+            else:
+                caller.rows = rows
+                self.callers.append(caller)
+                self.rows += rows
+            queue.popleft()
+        if self.callers:
+            self._read()
+        decode_s = perf_counter() - before
+        for caller in self.callers:
+            caller.decode_s = decode_s
+
+    def _read(self) -> None:
+        self._inputs = self.plan.decode(b"".join([caller.body for caller in self.callers]))
+        self.session = self._inputs.session
+        self.jobs = [Job(self._inputs.feeds, self._inputs.fetches, Size(self.rows, self.rows))]
+
+    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
+        whole = self.plan.encode(self._inputs, arrays, self.rows)
+        ends = accumulate(caller.rows * self._out_bytes for caller in self.callers)
+        return [Response(whole.body[start:end], whole.media_type) for start, end in pairwise((0, *ends))]

@@ -1,0 +1,98 @@
+"""What a request for a run is, once its head is read: a plan. And the handler that carries plans out.
+
+A plan is settled from the head alone (model, media types, form of the answer), so requests that ask for the same share
+one, and what arrives together can be answered together. Its bodies become arrays and its arrays answers here and
+nowhere else, whichever way a request takes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from service.engine import Engine, aside
+from service.errors import ServiceError
+from service.exchange import Request, Response
+from service.model import Model
+from service.session import Session
+from service.tensors import Array
+
+
+@dataclass(slots=True)
+class Inputs:
+    """A body as arrays, and the outputs it asks for; `timeout_s` is a limit of its own. Plans add what they need to
+    write the answer."""
+
+    session: Session
+    feeds: Mapping[str, Array]
+    fetches: tuple[str, ...]
+    timeout_s: float | None
+
+
+class Plan(ABC):
+    """How requests of one kind are read and answered. `headers` are those named in PLANNED, `path` is the route's."""
+
+    model: Model
+    headers: Mapping[str, str]
+    path: str = ""
+    row_bytes: tuple[int, int] | None = None
+    """Bytes of a row of a body and of an answer, where several bodies back to back are one body, as are the answers."""
+
+    def holds(self) -> bool:
+        """Whether a new plan would be the same: false once another model answers to that name, or none."""
+        try:
+            return self.find() is self.model
+        except ServiceError:
+            return False
+
+    @abstractmethod
+    def find(self) -> Model:
+        """The model that answers now to the name that was asked for."""
+
+    @abstractmethod
+    def decode(self, body: bytes) -> Inputs:
+        """Raises BadBody or Unfit. Whether the arrays fit the graph is checked later."""
+
+    @abstractmethod
+    def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:
+        """The answer made of what was fetched."""
+
+    def encode_each(self, inputs: Sequence[Inputs], arrays: Sequence[Array], rows: Sequence[int]) -> Sequence[Response]:
+        """The answers to several callers whose rows stand one behind the other in what was fetched."""
+        ends = accumulate(rows)
+        return [
+            self.encode(one, [array[end - count : end] for array in arrays], count)
+            for one, end, count in zip(inputs, ends, rows, strict=True)
+        ]
+
+    def effort(self, inputs: Inputs, arrays: Sequence[Array]) -> int:
+        """What encoding costs, in bytes that are written in the same time."""
+        return sum(array.nbytes for array in arrays)
+
+
+class Inference(ABC):
+    """The handler of a route that runs models."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @abstractmethod
+    def plan(self, request: Request) -> Plan:
+        """From the path, the query and the headers named in PLANNED. Sets the request's model as soon as it is known.
+
+        Raises what a request of that head is refused with."""
+
+    async def __call__(self, request: Request) -> Response:
+        plan: Plan = request.plan or self.plan(request)
+        request.model = plan.model
+        inputs: Inputs = request.inputs or await aside(len(request.body), plan.decode, request.body)
+        request.timings.decoded()
+        if inputs.timeout_s is not None:
+            request.shorten(inputs.timeout_s)
+        arrays = await self._engine.infer(request, plan.model, inputs.session, inputs.feeds, inputs.fetches)
+        return await aside(plan.effort(inputs, arrays), plan.encode, inputs, arrays, request.rows)
+
+
+PLANNED = ("content-type", "content-encoding", "accept", "accept-encoding", "inference-header-content-length")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -13,6 +14,7 @@ from service.front import Exchange, Front, request_id
 
 LINGER_S = 2.0
 LINGER_BYTES = 1 << 24
+PIECE_BYTES = 1 << 20  # of a long answer that is written in pieces
 
 
 class Disconnected(Exception):
@@ -143,13 +145,24 @@ def _headers(scope: Scope) -> dict[str, str]:
 async def _send(send: Send, response: Response, body: Body) -> None:
     headers = [
         (b"content-type", response.media_type.encode()),
-        *(((b"content-length", str(len(response.body)).encode()),) if response.status != 204 else ()),
+        *(((b"content-length", str(response.size).encode()),) if response.status != 204 else ()),
         *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers),
     ]
     if not body.is_read:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body, "more_body": not body.is_read})
+    pieces = list(_pieces(response))
+    for index, piece in enumerate(pieces):
+        is_last = index == len(pieces) - 1 and body.is_read
+        await send({"type": "http.response.body", "body": bytes(piece), "more_body": not is_last})
     if not body.is_read:
         await body.linger()
         await send({"type": "http.response.body", "body": b""})
+
+
+def _pieces(response: Response) -> Iterator[bytes | memoryview]:
+    """What is copied and written one after the other."""
+    yield response.body
+    for piece in response.tail:
+        for start in range(0, len(piece), PIECE_BYTES):
+            yield piece[start : start + PIECE_BYTES]

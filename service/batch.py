@@ -146,5 +146,6 @@ class BackToBack(Batch):
 
     def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
         whole = self.plan.encode(self._inputs, arrays, self.rows)
+        content = whole.whole() if whole.tail else whole.body
         ends = accumulate(caller.rows * self._out_bytes for caller in self.callers)
-        return [Response(whole.body[start:end], whole.media_type) for start, end in pairwise((0, *ends))]
+        return [Response(content[start:end], whole.media_type) for start, end in pairwise((0, *ends))]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
@@ -99,19 +100,39 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """Status, body and headers of an answer; the request id and timings are added on its way out. `error` is what the
-    request ended in, for a face that does not speak in statuses."""
+    """Status, body and headers of an answer; the request id and timings are added on its way out. What is large stands
+    behind the body, as pieces of memory that is not copied. `error` is what the request ended in, for a face that does
+    not speak in statuses."""
 
     body: bytes
     media_type: str = media.JSON
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     error: ServiceError | None = None
+    tail: tuple[memoryview, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body and what stands behind it."""
+        return len(self.body) + sum(map(len, self.tail)) if self.tail else len(self.body)
+
+    def whole(self) -> bytes:
+        """All of it, copied."""
+        return b"".join([self.body, *self.tail])
 
 
 def answer_json(value: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """Plain objects and arrays as a JSON answer."""
     return Response(json.dumps(value), media.JSON, status, headers)
+
+
+def answer_pieces(
+    pieces: Sequence[bytes | memoryview], media_type: str, headers: tuple[tuple[str, str], ...] = ()
+) -> Response:
+    """An answer of bytes that are joined up to the first piece of memory, and not from there on."""
+    views = [memoryview(piece) for piece in dropwhile(lambda piece: isinstance(piece, bytes), pieces)]
+    body = b"".join(pieces[: len(pieces) - len(views)])
+    return Response(body, media_type, headers=headers, tail=tuple(views))
 
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

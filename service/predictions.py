@@ -11,7 +11,7 @@ import numpy as np
 
 from service.codecs import elements, json, media, npy, raw
 from service.errors import Unfit
-from service.exchange import Response, answer_json
+from service.exchange import Response, answer_json, answer_pieces
 from service.metadata import Metadata
 from service.model import Model
 from service.tensors import Array
@@ -80,9 +80,9 @@ def offered(model: Model, media_type: str) -> tuple[str, ...]:
 def encode(model: Model, arrays: Sequence[Array], rows: int, wanted: str, form: Form, columnar: bool) -> Response:
     """The answer in media type `wanted`."""
     if wanted == media.NPY:
-        return Response(npy.write(arrays[0]), media.NPY)
+        return answer_pieces(npy.write(arrays[0]), media.NPY)
     if wanted == media.RAW:
-        return Response(raw.write(arrays[0]), media.RAW)
+        return answer_pieces([raw.write(arrays[0])], media.RAW)
     if are_classes(model, arrays):
         return _answer(_start(model), classes(model.metadata, arrays[0], form))
     return answer_json({"model": model.name, "version": model.version} | content(model, arrays, rows, columnar))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -28,6 +28,7 @@ from service.heads import Head, Heads
 MAX_HEAD_BYTES = 1 << 16  # request line and headers
 END = b"\r\n\r\n"
 JOINED_BYTES = 1 << 14  # a longer body is written by itself: copying it behind the head costs more
+FIRST_ROOM_BYTES = 1 << 18
 LINGER_S = 2.0
 IDLE_STEP_S = 1.0
 
@@ -70,10 +71,14 @@ class Protocol(HttpToolsProtocol):
             return
         end = data.find(END) + len(END)
         head, length = self.heads.find(data[:end])
-        if head is not None and len(data) == end + length:
+        if head is not None and len(data) <= end + length:
             self._stop_head_timer()
             self.cycle = turn = Turn(self, head)
-            turn.start(data[end:])
+            if len(data) == end + length:
+                turn.start(data[end:])
+            else:
+                turn.open()
+                Receiver(self, turn, length, data[end:])
             return
         self._heads_read = 0
         self._parse(data)
@@ -285,16 +290,68 @@ class Turn(Caller):
         is_last = says_so or not self.keep_alive or self.more_body
         beginning = protocol.beginnings.of(response.status, protocol.server_state.default_headers)
         head = _head(response, beginning, is_last and not says_so)
-        if len(response.body) <= JOINED_BYTES:
+        if response.size <= JOINED_BYTES:
             transport.write(head + response.body)
         else:
             transport.write(head)
             transport.write(response.body)
+            for piece in response.tail:
+                transport.write(piece)
         if self.more_body:
             protocol.loop.call_later(LINGER_S, transport.close)
         elif is_last:
             transport.close()
         protocol.on_response_complete()
+
+
+class Receiver(asyncio.BufferedProtocol):
+    """Stands in for a connection's protocol while the rest of a body comes, and has it written where it is to stay.
+
+    Room is made as the body comes, so that nobody has memory set aside by a length alone."""
+
+    def __init__(self, protocol: Protocol, turn: Turn, length: int, begun: bytes) -> None:
+        self._protocol = protocol
+        self._turn = turn
+        self._length = length
+        self._filled = len(begun)
+        self._body = bytearray(begun)
+        self._room = memoryview(b"")
+        self._hand_over(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if not self._room:
+            self._room.release()  # what is looked at cannot grow
+            more = min(max(FIRST_ROOM_BYTES, self._filled), self._length - self._filled)
+            self._body += bytes(more)
+            self._room = memoryview(self._body)[self._filled :]
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._filled += nbytes
+        self._room = self._room[nbytes:]
+        if self._filled == self._length:
+            self._hand_over(self._protocol)
+            self._turn.start(cast(bytes, self._body))  # nobody changes it any more
+
+    def eof_received(self) -> bool:
+        """Who stops in the middle of a body is let go."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+    def _hand_over(self, protocol: asyncio.BaseProtocol) -> None:
+        """uvloop looks what kind of protocol it has when reading starts."""
+        transport = self._protocol.transport
+        transport.pause_reading()
+        transport.set_protocol(protocol)
+        transport.resume_reading()
 
 
 class Beginnings:
@@ -318,7 +375,7 @@ class Beginnings:
 def _head(response: Response, beginning: bytes, closes: bool) -> bytes:
     lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in response.headers])
     end = "connection: close\r\n\r\n" if closes else "\r\n"
-    fields = f"content-type: {response.media_type}\r\ncontent-length: {len(response.body)}\r\n{lines}{end}"
+    fields = f"content-type: {response.media_type}\r\ncontent-length: {response.size}\r\n{lines}{end}"
     return beginning + fields.encode("latin-1")
 
 

@@ -57,6 +57,7 @@ BY_DTYPE = {datatype.dtype: datatype for datatype in DATATYPES}
 Dimension = int | str | None
 MAX_RANK = 64  # NumPy's own limit
 ALIGNMENT = 16  # bytes: the packets of the builds of onnxruntime
+OWN_MEMORY_BYTES = 1 << 16  # from here on an array is written out of its own memory
 CHEAP_COPY_BYTES = 1 << 14  # up to here a copy costs less than asking for the address
 
 
@@ -118,6 +119,12 @@ def aligned(array: Array) -> Array:
     if array.nbytes < CHEAP_COPY_BYTES:
         return array.copy()
     return array.copy() if array.ctypes.data % ALIGNMENT else array
+
+
+def content(array: Array) -> bytes | memoryview:
+    """The bytes of an array of numbers, C order: a copy, or of a large one its own memory."""
+    whole = np.ascontiguousarray(array)
+    return whole.tobytes() if whole.nbytes < OWN_MEMORY_BYTES else whole.reshape(-1).view(np.uint8).data
 
 
 def describe(shape: tuple[Dimension, ...] | None) -> str:

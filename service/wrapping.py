@@ -24,25 +24,25 @@ async def wrap(request: Request, response: Response) -> None:
     if not wrap_now(request.headers, response):
         encoding = _announced(request.headers, response)
         if encoding is not None:
-            _put(response, encoding, await asyncio.to_thread(compression.compress, response.body, encoding))
+            _put(response, encoding, await asyncio.to_thread(compression.compress, response.whole(), encoding))
 
 
 def wrap_now(headers: Mapping[str, str], response: Response) -> bool:
     """The same where it is quick; False where it is not, and nothing has been done."""
-    size = len(response.body)
+    size = response.size
     if size <= compression.SMALL and "accept-encoding" not in headers:
         return True
     if size > QUICK_BYTES // 16 and compression.wanted(headers, response.media_type, size) is not None:
         return False
     encoding = _announced(headers, response)
     if encoding is not None:
-        _put(response, encoding, compression.compress(response.body, encoding))
+        _put(response, encoding, compression.compress(response.whole(), encoding))
     return True
 
 
 def _announced(headers: Mapping[str, str], response: Response) -> str | None:
     """The encoding that is asked for, if any; the answer says that it could have been another."""
-    size = len(response.body)
+    size = response.size
     if size > compression.SMALL and compression.is_compressible(response.media_type):
         response.headers += (("Vary", "Accept-Encoding"),)
     return compression.wanted(headers, response.media_type, size)
@@ -50,7 +50,7 @@ def _announced(headers: Mapping[str, str], response: Response) -> str | None:
 
 def _put(response: Response, encoding: str, body: bytes | None) -> None:
     if body is not None:
-        response.body = body
+        response.body, response.tail = body, ()
         response.headers += (("Content-Encoding", encoding),)
 
 

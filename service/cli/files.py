@@ -10,11 +10,10 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 import click
-import numpy as np
 
 from service.codecs import json, media, npy
 from service.errors import BadBody, ModelError, ServiceError
-from service.tensors import Array
+from service.tensors import Array, content
 
 CHUNK_BYTES = 1 << 23
 MEDIA_TYPES = {".npy": media.NPY, ".json": media.JSON, ".png": media.PNG, ".jpg": media.JPEG, ".jpeg": media.JPEG}
@@ -77,7 +76,7 @@ class NpyFile:
             start = npy.start(array.dtype, shape if self._shape is None else self._shape)
             self._file = self._path.open("wb")
             self._file.write(start)
-        self._file.write(np.ascontiguousarray(array).tobytes())
+        self._file.write(content(array))
 
     def __enter__(self) -> NpyFile:
         return self

@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from service.errors import BadBody
-from service.tensors import Array, Datatype, aligned
+from service.tensors import Array, Datatype, aligned, content
 
 
 def read(data: bytes | memoryview, datatype: Datatype, shape: tuple[int, ...], name: str) -> Array:
@@ -32,10 +32,10 @@ def read(data: bytes | memoryview, datatype: Datatype, shape: tuple[int, ...], n
     return aligned(array).reshape(shape)
 
 
-def write(array: Array) -> bytes:
+def write(array: Array) -> bytes | memoryview:
     """The bytes of a tensor of any datatype."""
     if array.dtype.kind != "O":
-        return np.ascontiguousarray(array).tobytes()
+        return content(array)
     encoded = [item if isinstance(item, bytes) else str(item).encode() for item in array.ravel().tolist()]
     return b"".join(struct.pack("<I", len(item)) + item for item in encoded)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import BadBody, Unfit
-from service.tensors import BY_NAME, DATATYPES, Array, aligned, is_possible
+from service.tensors import BY_NAME, DATATYPES, Array, aligned, content, is_possible
 
 MAX_HEADER_BYTES = 10_000  # NumPy's own limit: a longer one can exhaust ast.literal_eval
 RAW_PAIR = np.dtype("V2")
@@ -49,7 +49,7 @@ def read(body: bytes) -> Array:
 def header(body: bytes) -> Header:
     """The header of a `.npy` file from its first bytes (10,000 are always enough). Raises as `read`."""
     begin, end = _span(body)
-    return Header(*_header(body[begin:end]), end)
+    return Header(*_header(bytes(body[begin:end])), end)
 
 
 def values(data: bytes, found: Header, shape: tuple[int, ...], start: int = 0) -> Array:
@@ -61,9 +61,9 @@ def values(data: bytes, found: Header, shape: tuple[int, ...], start: int = 0) -
     return np.ascontiguousarray(array, found.dtype.newbyteorder("=")).reshape(shape)
 
 
-def write(array: Array) -> bytes:
-    """A `.npy` file, format version 1.0, as `numpy.save` writes it."""
-    return start(array.dtype, array.shape) + np.ascontiguousarray(array).tobytes()
+def write(array: Array) -> tuple[bytes, bytes | memoryview]:
+    """A `.npy` file, format version 1.0, as `numpy.save` writes it: its header and its data."""
+    return start(array.dtype, array.shape), content(array)
 
 
 def start(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:

@@ -83,9 +83,12 @@ def decode_raw(body: bytes, spec: TensorSpec) -> Call:
     return Call(None, {spec.name: raw.read(body, ranked)}, None, binary=True)
 
 
-def encode(head: Mapping[str, Any], results: Sequence[tuple[Wanted, Array]]) -> tuple[bytes, int | None]:
-    """The body of an answer, and the length of its JSON part where binary data follows it."""
-    outputs, tail = [], []
+def encode(
+    head: Mapping[str, Any], results: Sequence[tuple[Wanted, Array]]
+) -> tuple[list[bytes | memoryview], int | None]:
+    """The body of an answer in pieces, and the length of its JSON part where binary data follows it."""
+    outputs: list[dict[str, Any]] = []
+    tail: list[bytes | memoryview] = []
     for wanted, array in results:
         output = {"name": wanted.name, "datatype": datatype_name(array.dtype), "shape": list(array.shape)}
         if wanted.binary:
@@ -94,7 +97,7 @@ def encode(head: Mapping[str, Any], results: Sequence[tuple[Wanted, Array]]) -> 
         else:
             outputs.append(output | {"data": json.fragment(array.reshape(-1))})
     text = json.dumps({**head, "outputs": outputs})
-    return b"".join([text, *tail]), len(text) if any(wanted.binary for wanted, _ in results) else None
+    return [text, *tail], len(text) if any(wanted.binary for wanted, _ in results) else None
 
 
 def _string(body: bytes, spec: TensorSpec) -> Array:

@@ -80,7 +80,7 @@ def encode(
         setattr(message.parameters[name], field, told)
     for wanted, array in results:
         message.outputs.add(name=wanted.name, datatype=datatype_name(array.dtype), shape=array.shape)
-        message.raw_output_contents.append(binary.write(array))
+        message.raw_output_contents.append(bytes(binary.write(array)))
 
 
 def plain(parameters: Mapping[str, messages.InferParameter | messages.ModelRepositoryParameter]) -> dict[str, Any]:

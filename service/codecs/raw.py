@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from service.errors import BadBody, UnsupportedMedia
-from service.tensors import Array, TensorSpec, aligned
+from service.tensors import Array, TensorSpec, aligned, content
 
 
 def read(body: bytes, spec: TensorSpec) -> Array:
@@ -29,8 +29,8 @@ def read(body: bytes, spec: TensorSpec) -> Array:
     return aligned(np.frombuffer(body, spec.datatype.dtype)).reshape(shape)
 
 
-def write(array: Array) -> bytes:
+def write(array: Array) -> bytes | memoryview:
     """The values of `array`, C order, little-endian."""
     if array.dtype.kind == "O":
         raise UnsupportedMedia("Strings have no fixed size, so they cannot be written as raw values.")
-    return np.ascontiguousarray(array).tobytes()
+    return content(array)

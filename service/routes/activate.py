@@ -9,7 +9,7 @@ from service import activation
 from service.codecs import json, media, npy
 from service.engine import Engine
 from service.errors import Unfit
-from service.exchange import Request, Response, Route, answer_json
+from service.exchange import Request, Response, Route, answer_json, answer_pieces
 from service.model import Model
 from service.plan import Inference, Inputs, Plan
 from service.repository import Repository
@@ -71,7 +71,7 @@ class Tensor(Plan):
     def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:
         (array,) = arrays
         if self._wanted == media.NPY:
-            return Response(npy.write(array), media.NPY)
+            return answer_pieces(npy.write(array), media.NPY)
         wrt = {} if self._output == "y" else {"wrt": self._output.removeprefix("grad_")}
         shape = {"datatype": BY_DTYPE[array.dtype].name, "shape": list(array.shape)}
         return answer_json({"activation": self.model.name} | wrt | shape | {"tensor": json.fragment(array)})

@@ -11,7 +11,7 @@ from service.codecs import open_inference as protocol
 from service.codecs.open_inference import Call
 from service.engine import Engine
 from service.errors import UnsupportedMedia
-from service.exchange import Handler, Request, Response, Route, answer_json
+from service.exchange import Handler, Request, Response, Route, answer_json, answer_pieces
 from service.inference import Asked, asked, shown
 from service.introspection import Introspection
 from service.model import Model
@@ -66,10 +66,10 @@ class Tensors(Plan):
         head: dict[str, object] = {"model_name": self.model.name, "model_version": self.model.version}
         head |= {} if inputs.call.id is None else {"id": inputs.call.id}
         head |= {"parameters": answer.parameters} if answer.parameters else {}
-        body, length = protocol.encode(head, answer.outputs)
+        pieces, length = protocol.encode(head, answer.outputs)
         if length is None:
-            return Response(body)
-        return Response(body, media.RAW, headers=(("Inference-Header-Content-Length", str(length)),))
+            return answer_pieces(pieces, media.JSON)
+        return answer_pieces(pieces, media.RAW, (("Inference-Header-Content-Length", str(length)),))
 
     def effort(self, inputs: Inputs, arrays: Sequence[Array]) -> int:
         assert isinstance(inputs, Asked)

@@ -41,7 +41,8 @@ class Caller(ABC):
 
 
 class Batch(ABC):
-    """Takes callers off a queue, up to `most` rows; who cannot share a run goes alone, and who has left costs none.
+    """Takes callers off a queue, up to `most` rows; `misfits` cannot share a run, and who has left costs none.
+
     `jobs` is one for each caller, or one for all of them."""
 
     session: Session
@@ -49,6 +50,7 @@ class Batch(ABC):
     def __init__(self, plan: Plan, queue: deque[Caller], most: int) -> None:
         self.plan = plan
         self.callers: list[Caller] = []
+        self.misfits: list[Caller] = []
         self.jobs: list[Job] = []
         self.rows = 0
         self._most = most
@@ -84,17 +86,17 @@ class OneByOne(Batch):
             queue.popleft()
 
     def _read(self, caller: Caller) -> Job | None:
-        """None for one who goes alone: refused, with a limit of its own, or more than one run may have."""
+        """None for a misfit: refused, with a limit of its own, or of more rows than a run may have."""
         plan = self.plan
         try:
             inputs = plan.decode(caller.body)
             size = checked(plan.model, inputs.session, inputs.feeds)
         except Exception:  # which is told where it is met again
-            caller.go_alone()
+            self.misfits.append(caller)
             return None
         caller.inputs = inputs
         if inputs.timeout_s is not None or size.rows > self._most:
-            caller.go_alone()
+            self.misfits.append(caller)
             return None
         caller.rows = size.instances
         caller.job = Job(inputs.feeds, inputs.fetches, size)
@@ -125,7 +127,7 @@ class BackToBack(Batch):
             if caller.is_gone:
                 pass
             elif rest or not 0 < rows <= self._most:
-                caller.go_alone()
+                self.misfits.append(caller)
             elif self.rows + rows > self._most:
                 break
             else:

@@ -14,6 +14,7 @@ from time import perf_counter
 
 from service import wrapping
 from service.batch import BackToBack, Batch, Caller, OneByOne
+from service.engine import ASIDE_BYTES
 from service.exchange import Response, server_timing
 from service.front import Front
 from service.plan import Plan
@@ -21,7 +22,7 @@ from service.scheduler import Scheduler
 from service.statistics import Together
 
 TURN_S = 0.005  # of one turn of the event loop; what is left then waits until others had theirs
-MAX_BYTES = 1 << 19  # of a body; a longer one takes so long to read that the way of a single request costs nothing
+MAX_BYTES = ASIDE_BYTES  # of a body; a longer one is read in a thread
 
 
 class Bursts:
@@ -69,6 +70,7 @@ class Bursts:
         batch = kind(plan, callers, self._scheduler.max_batch_size)
         if batch.callers and not self._answer(batch):
             _go_alone(batch.callers)
+        _go_alone(batch.misfits)
 
     def _answer(self, batch: Batch) -> bool:
         """Runs the batch in place and gives each caller its answer; False where that would not be quick."""

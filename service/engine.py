@@ -32,7 +32,10 @@ class Engine:
         """The outputs named in `fetches`. Raises Unfit before anything is queued where the arrays do not fit."""
         size = checked(model, session, feeds)
         request.rows, request.model = size.instances, model
-        result = await self._scheduler.run(session, feeds, fetches, size, model.metadata.joinable, model.tally.ran)
+        about = model.metadata
+        result = await self._scheduler.run(
+            session, feeds, fetches, size, about.joinable, model.tally.ran, elementwise=about.is_elementwise
+        )
         request.timings.took(result)
         return result.arrays
 

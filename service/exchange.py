@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import dropwhile
 from time import perf_counter
 from typing import Any
@@ -146,6 +146,7 @@ class Route:
     path: str
     handler: Handler
     documentation: Mapping[str, Any] = field(default_factory=dict)
+    _: KW_ONLY
     is_admin: bool = False  # changes what is served: needs the admin token, where one is set, and may take long
     is_hot: bool = False  # run without a task around its handler, which so awaits only runs and work done aside
     is_open: bool = False  # needs no token, and is no sign of a caller while draining: probes and pages

@@ -264,6 +264,11 @@ class Exchange:
         except Exception:  # of this one caller; others are answered in the same turn
             log.exception("an answer could not be given", extra={"request_id": self.request.id})
 
+    def let_go(self) -> None:
+        """Keeps nothing of what was in its body."""
+        self._coroutine = None
+        self.request.body, self.request.inputs = b"", None
+
     def _close(self) -> None:
         self.is_over = True
         self._front.under_way.discard(self)

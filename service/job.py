@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
+from itertools import chain, repeat
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -82,7 +83,8 @@ class Job:
         if self._failure is not None:
             raise self._failure
         assert self._result is not None
-        return self._result
+        result, self._result = self._result, None  # whoever waited has it; a job may be kept for longer
+        return result
 
     def _wait(self) -> Generator[Any, None, None]:
         """A task can wait for nothing but a future; whoever drives a handler without a task is given the job itself."""
@@ -120,6 +122,20 @@ class Job:
         return [
             Job({name: array[at : at + rows] for name, array in self.feeds.items()}, self.fetches, Size(count, count))
             for at, count in zip(starts, (min(rows, self.rows - at) for at in starts), strict=True)
+        ]
+
+    def pieces(self, elements: int) -> list[Job]:
+        """Jobs of at most so many elements each, that are this one together where elements do not touch each other."""
+        x = self.feeds["x"]
+        long = {name: array.reshape(-1) for name, array in self.feeds.items() if array.shape == x.shape}
+        instances = chain((self.instances,), repeat(0))  # counted once
+        return [
+            Job(
+                {**self.feeds, **{name: array[at : at + elements] for name, array in long.items()}},
+                self.fetches,
+                Size(1, count, alone=True),
+            )
+            for at, count in zip(range(0, x.size, elements), instances, strict=False)
         ]
 
     def joins(self, other: Job) -> bool:

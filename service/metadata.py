@@ -53,6 +53,12 @@ class Metadata:
         return self.task == "activation"
 
     @property
+    def is_elementwise(self) -> bool:
+        """True for an activation whose elements do not touch each other, nor have parameters by their place."""
+        has_places = any(parameter.get("channels") for parameter in self.catalogue.get("parameters", ()))
+        return bool(self.catalogue.get("elementwise", False)) and not has_places
+
+    @property
     def is_classifier(self) -> bool:
         return self.task == "classification" and self.scores is not None
 

@@ -84,6 +84,15 @@ class Protocol(HttpToolsProtocol):
         self._parse(data)
         if self._heads_read and isinstance(self._first, Turn):
             self.heads.remember(data[:end], self._first.head, len(self.headers))
+        if self._in_message and isinstance(self.cycle, Turn) and not self.cycle.response_complete:
+            self._receive_rest(self.cycle)
+
+    def _receive_rest(self, turn: Turn) -> None:
+        """The parser would copy the rest of the body once more; another is ready for what comes behind it."""
+        self._in_message = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets up its own
+        Receiver(self, turn, turn.head.length, b"".join(turn.chunks))
 
     @property
     def _is_free(self) -> bool:
@@ -245,6 +254,7 @@ class Turn(Caller):
             self._protocol.heads.front.lost()
         else:
             self._exchange.leave()
+        self._let_go()
 
     def open(self) -> Exchange:
         """From now on it is under way as a single request; without its body, if that is still to come."""
@@ -284,6 +294,7 @@ class Turn(Caller):
         protocol = self._protocol
         transport = protocol.transport
         self.response_complete = True
+        self._let_go()
         if transport.is_closing():
             return
         says_so = CLOSE in response.headers
@@ -302,6 +313,12 @@ class Turn(Caller):
         elif is_last:
             transport.close()
         protocol.on_response_complete()
+
+    def _let_go(self) -> None:
+        """The connection keeps its last turn for as long as it is idle, and so none of what was in it."""
+        self.body, self.chunks, self.inputs, self.job = b"", [], None, None
+        if self._exchange is not None:
+            self._exchange.let_go()
 
 
 class Receiver(asyncio.BufferedProtocol):
@@ -331,13 +348,16 @@ class Receiver(asyncio.BufferedProtocol):
         self._room = self._room[nbytes:]
         if self._filled == self._length:
             self._hand_over(self._protocol)
-            self._turn.start(cast(bytes, self._body))  # nobody changes it any more
+            body, self._body = self._body, bytearray()  # uvloop keeps the last receiver it had
+            self._room = memoryview(b"")
+            self._turn.start(cast(bytes, body))  # nobody changes it any more
 
     def eof_received(self) -> bool:
         """Who stops in the middle of a body is let go."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._room, self._body = memoryview(b""), bytearray()
         self._protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:

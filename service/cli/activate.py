@@ -66,7 +66,7 @@ class _Tensor:
             dtype = npy.BFLOAT16 if found.dtype == npy.RAW_PAIR else found.dtype.newbyteorder("=")
             self.datatype = BY_DTYPE[dtype].name
             whole = not _splits(model, given, self.shape)
-            flat = may_flatten and _is_elementwise(model) and not _has_channels(model)
+            flat = may_flatten and model.metadata.is_elementwise
             self.length = prod(self.shape) if flat else 1 if whole else (self.shape or (1,))[0]
             self.pieces = pieces(file, whole=whole, flat=flat)
         else:
@@ -78,18 +78,10 @@ class _Tensor:
 
 def _splits(model: Model, given: Mapping[str, Any], shape: tuple[int, ...]) -> bool:
     """True where the pieces along the first axis do not touch each other."""
-    if _is_elementwise(model):
+    if model.metadata.catalogue.get("elementwise", False):
         return True
     axes = [parameter for parameter in activation.parameters(model).values() if parameter["type"] == "axis"]
     return all(given.get(axis["name"], axis["default"]) not in (0, -len(shape)) for axis in axes)
-
-
-def _is_elementwise(model: Model) -> bool:
-    return bool(model.metadata.catalogue.get("elementwise", False))
-
-
-def _has_channels(model: Model) -> bool:
-    return any(parameter.get("channels") for parameter in activation.parameters(model).values())
 
 
 def _from_json(file: Path) -> Array:

@@ -52,6 +52,12 @@ class Document:
             raise BadBody('The body must be a JSON object, such as {"instances": [...]}.')
         return self._fields
 
+    def check(self) -> None:
+        """Raises BadBody where it has no members to have. One that has a single member cannot have it twice."""
+        found = self._found
+        if type(found) is not simdjson.Object or len(found) != 1 or "\0" in next(iter(found)):
+            _ = self.fields
+
     def matrix(self, name: str, columns: int) -> Array | None:
         """The one member of a document that has this name, where it is so many plain numbers in each of its rows, as
         float64 `[rows, columns]`: what `tensor` would give, for the commonest of all bodies. None where it is not."""
@@ -99,12 +105,14 @@ def parse(body: bytes, *, bare_constants: bool = False) -> Document:
     -Infinity may stand without quotes, as RapidJSON and Python write them, though they are no JSON."""
     try:
         # A new parser each time: one cannot be used again while an array of it lives, and a new one costs 0.2 µs.
-        return Document(simdjson.Parser().parse(body), body)
+        document = Document(simdjson.Parser().parse(body), body)
     except (ValueError, RuntimeError) as error:
         may_have_constants = bare_constants and (b"NaN" in body or b"Infinity" in body)
         if not may_have_constants and not str(error).startswith(NUMBER_ERRORS):
             raise BadBody(f"The body is not JSON: {_explain(body, error)}.") from error
-        return Document(_parse_any_number(body, str if bare_constants else _refuse), body)
+        document = Document(_parse_any_number(body, str if bare_constants else _refuse), body)
+    document.check()
+    return document
 
 
 def plain(value: Any) -> Any:

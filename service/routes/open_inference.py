@@ -138,5 +138,5 @@ def routes(repository: Repository, engine: Engine, known: Introspection) -> list
     )
     for method, path, handler, documentation in of_a_model:
         is_hot = path == "/infer"
-        found += [Route(method, base + path, handler, documentation, is_hot) for base in (MODEL, VERSION)]
+        found += [Route(method, base + path, handler, documentation, is_hot=is_hot) for base in (MODEL, VERSION)]
     return found

@@ -1,0 +1,292 @@
+"""What arrives in one turn of the event loop is answered together, each caller as if alone; and who is sent alone."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.app import Parts, assemble
+from service.batch import Caller
+from service.exchange import Response
+from service.heads import Head
+from service.session import Session
+from service.settings import Settings
+from service.tensors import Array
+
+JSON, RAW, NPY = "application/json", "application/octet-stream", "application/x-npy"
+Answers = Mapping[bytes, Response]
+
+
+class Waiting(Caller):
+    """A caller that writes down what it gets, and goes alone through the front as a request on a connection does."""
+
+    def __init__(self, parts: Parts, head: Head, body: bytes) -> None:
+        super().__init__("id")
+        self.body = body
+        self.response: Response | None = None
+        self.was_alone = False
+        self._parts = parts
+        self._head = head
+
+    def go_alone(self) -> None:
+        self.was_alone = True
+        exchange = self._parts.heads.front.open(self._head.route, self._head.request("id"), self.reply)
+        exchange.request.plan, exchange.request.inputs = self._head.plan, self.inputs
+        exchange.start(self.body)
+
+    def reply(self, response: Response) -> None:
+        self.response = response
+
+
+class Recorded:
+    """The rows of each run of a session, which runs on as before; it can be held."""
+
+    def __init__(self, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        run = session.run
+
+        def recorded(feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
+            first = next(iter(feeds.values()))
+            self.rows.append(len(first) if first.ndim else 1)
+            assert self.gate.wait(10)
+            return run(feeds, fetches)
+
+        monkeypatch.setattr(session, "run", recorded)
+
+
+@pytest.fixture
+def parts(folder: Path) -> Any:
+    made = assemble(Settings(models=folder, max_batch_size=64))
+    yield made
+    made.scheduler.close()
+
+
+def head(parts: Parts, path: str, media_type: str = JSON, **fields: str) -> Head:
+    named = {"content-type": media_type, "content-length": "1"} | {
+        name.replace("_", "-"): value for name, value in fields.items()
+    }
+    found = parts.heads.read(path.encode(), [(name.encode(), value.encode()) for name, value in named.items()])
+    assert found is not None
+    return found
+
+
+def ask(parts: Parts, asked: Sequence[tuple[Head, bytes]], *, warm: int = 3) -> list[Waiting]:
+    """All of it in one turn, until everybody has an answer; before that some turns from which the costs are learnt."""
+
+    async def once() -> list[Waiting]:
+        callers = [Waiting(parts, one, body) for one, body in asked]
+        for caller, (one, _) in zip(callers, asked, strict=True):
+            assert one.plan is not None
+            parts.heads.bursts.add(one.plan, caller)
+        while any(caller.response is None for caller in callers):
+            await asyncio.sleep(0.001)
+        return callers
+
+    async def main() -> list[Waiting]:
+        for _ in range(warm):
+            await once()
+        return await once()
+
+    return asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def instances(rows: np.ndarray) -> bytes:
+    return json.dumps({"instances": rows.tolist()}).encode()
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(5).random((40, 784), np.float32)
+
+
+def test_callers_of_one_turn_share_a_run_and_each_gets_what_it_gets_alone(
+    parts: Parts, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = parts.repository.model("fashion_mnist")
+    recorded = Recorded(model.session, monkeypatch)
+    sizes = (1, 3, 2, 8, 1)
+    bodies = [instances(pixels[:size]) for size in sizes]
+    callers = ask(parts, [(head(parts, "/predict"), body) for body in bodies])
+    assert recorded.rows[-1] == sum(sizes)
+    assert not any(caller.was_alone for caller in callers)
+    for caller, body in zip(callers, bodies, strict=True):
+        (alone,) = ask(parts, [(head(parts, "/predict"), body)])
+        assert caller.response is not None
+        assert alone.response is not None
+        assert caller.response.body == alone.response.body
+        names = [name for name, _ in caller.response.headers]
+        assert names[-2:] == ["X-Request-Id", "Server-Timing"]
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "write"),
+    [
+        ("/predict", RAW, lambda rows: rows.tobytes()),
+        ("/predict", JSON, instances),
+        ("/predict?scores=false&top_k=3", JSON, instances),
+        ("/v1/models/fashion_mnist:predict", JSON, instances),
+        (
+            "/v2/models/fashion_mnist/infer",
+            JSON,
+            lambda rows: json.dumps(
+                {
+                    "id": str(len(rows)),
+                    "inputs": [{"name": "input", "datatype": "FP32", "shape": rows.shape, "data": rows.tolist()}],
+                }
+            ).encode(),
+        ),
+        ("/activate/gelu", JSON, lambda rows: json.dumps({"tensor": rows.tolist()}).encode()),
+        ("/activate/softmax/gradient", JSON, lambda rows: json.dumps({"tensor": rows.tolist()}).encode()),
+    ],
+)
+def test_answers_together_and_alone_are_the_same_bytes(
+    parts: Parts, pixels: np.ndarray, path: str, media_type: str, write: Callable[[np.ndarray], bytes]
+) -> None:
+    bodies = [write(pixels[at : at + size]) for at, size in ((0, 1), (1, 2), (3, 5), (8, 1))]
+    together = ask(parts, [(head(parts, path, media_type), body) for body in bodies])
+    for caller, body in zip(together, bodies, strict=True):
+        single = Waiting(parts, head(parts, path, media_type), body)
+
+        async def alone(waiting: Waiting = single) -> None:
+            waiting.go_alone()
+            while waiting.response is None:
+                await asyncio.sleep(0.001)
+
+        asyncio.run(asyncio.wait_for(alone(), 10))
+        assert not caller.was_alone
+        assert caller.response is not None
+        assert single.response is not None
+        assert caller.response.whole() == single.response.whole()
+        assert caller.response.media_type == single.response.media_type
+        assert caller.response.headers[:-1] == single.response.headers[:-1]  # the last are the timings
+
+
+def test_bad_request_goes_alone_and_no_neighbour_notices(parts: Parts, pixels: np.ndarray) -> None:
+    good, row = instances(pixels[:1]), head(parts, "/predict")
+    ragged = b'{"instances": [[1, 2], [3]]}'
+    callers = ask(parts, [(row, good), (row, ragged), (row, b"{"), (row, good), (row, instances(pixels[:1, :5]))])
+    assert [caller.was_alone for caller in callers] == [False, True, True, False, True]
+    assert [caller.response.status for caller in callers if caller.response] == [200, 422, 400, 200, 422]
+
+
+def test_raw_body_of_no_whole_row_goes_alone(parts: Parts, pixels: np.ndarray) -> None:
+    row, raw = head(parts, "/predict", RAW), pixels[:2].tobytes()
+    callers = ask(parts, [(row, raw), (row, raw[:-1]), (row, b""), (row, raw)], warm=8)
+    assert [caller.was_alone for caller in callers] == [False, True, True, False]
+    assert [caller.response.status for caller in callers if caller.response] == [200, 400, 200, 200]
+    assert callers[2].response is not None
+    assert callers[2].response.whole() == b""  # no rows
+
+
+def test_runs_have_no_more_rows_than_they_may(
+    parts: Parts, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = Recorded(parts.repository.model("fashion_mnist").session, monkeypatch)
+    row = head(parts, "/predict", RAW)
+    ask(parts, [(row, pixels[:30].tobytes())] * 5, warm=8)
+    assert max(recorded.rows) <= 64
+    assert recorded.rows[-3:] == [60, 60, 30]
+
+
+def test_one_caller_may_have_more_rows_than_a_run(parts: Parts) -> None:
+    rows = np.random.default_rng(6).random((100, 784), np.float32)
+    (caller,) = ask(parts, [(head(parts, "/predict", RAW), rows.tobytes())])
+    assert caller.response is not None
+    alone = parts.repository.model("fashion_mnist").session.run({"input": rows}, ("probabilities",))[0]
+    assert caller.response.whole() == alone.tobytes()
+
+
+def test_who_left_costs_no_run(parts: Parts, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = head(parts, "/predict", RAW)
+    ask(parts, [(row, pixels[:1].tobytes())])
+    recorded = Recorded(parts.repository.model("fashion_mnist").session, monkeypatch)
+
+    async def main() -> list[Waiting]:
+        callers = [Waiting(parts, row, pixels[at : at + 1].tobytes()) for at in range(3)]
+        for caller in callers:
+            assert row.plan is not None
+            parts.heads.bursts.add(row.plan, caller)
+        callers[1].is_gone = True
+        while callers[0].response is None or callers[2].response is None:
+            await asyncio.sleep(0.001)
+        return callers
+
+    callers = asyncio.run(asyncio.wait_for(main(), 10))
+    assert callers[1].response is None
+    assert sum(recorded.rows) == 2
+
+
+def test_rows_that_may_touch_each_other_are_not_joined(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = parts.repository.model("same_fp32")
+    assert not model.metadata.joinable
+    recorded = Recorded(model.session, monkeypatch)
+    row = head(parts, "/predict/same_fp32")
+    callers = ask(parts, [(row, b'{"instances": [[1, 2]]}'), (row, b'{"instances": [[3, 4]]}')])
+    assert set(recorded.rows) == {1}
+    assert [json.loads(caller.response.body)["predictions"] for caller in callers if caller.response] == [
+        [[1, 2]],
+        [[3, 4]],
+    ]
+
+
+def test_deadline_of_its_own_is_kept_by_going_alone(parts: Parts) -> None:
+    row = head(parts, "/v2/models/relu/infer")
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "data": [2]}], "parameters": {"timeout": 10**7}}
+    (caller,) = ask(parts, [(row, json.dumps(body).encode())])
+    assert caller.was_alone
+    assert caller.response is not None
+    assert caller.response.status == 200
+
+
+def test_draining_server_says_so_behind_each_answer(parts: Parts, pixels: np.ndarray) -> None:
+    row = head(parts, "/predict", RAW)
+    ask(parts, [(row, pixels[:1].tobytes())])
+    parts.lifecycle.drain()
+    (caller,) = ask(parts, [(row, pixels[:1].tobytes())], warm=0)
+    assert caller.response is not None
+    assert ("Connection", "close") in caller.response.headers
+
+
+def test_plan_of_a_model_that_is_gone_is_not_carried_out(parts: Parts, pixels: np.ndarray) -> None:
+    row = head(parts, "/predict/fashion_mnist", RAW)
+    ask(parts, [(row, pixels[:1].tobytes())])
+    parts.repository.swap({"fashion_mnist": None})
+    assert row.plan is not None
+    assert not row.plan.holds()
+    exchange_free = head(parts, "/predict/fashion_mnist", RAW)
+    assert exchange_free.plan is None
+
+
+def test_long_answers_are_compressed_as_asked(parts: Parts, pixels: np.ndarray) -> None:
+    row = head(parts, "/activate/relu", accept_encoding="gzip")
+    (caller,) = ask(parts, [(row, json.dumps({"tensor": pixels[:2].tolist()}).encode())])
+    assert caller.response is not None
+    assert ("Content-Encoding", "gzip") in caller.response.headers
+    assert json.loads(gzip.decompress(caller.response.body))["shape"] == [2, 784]
+
+
+def test_all_are_counted(parts: Parts, pixels: np.ndarray) -> None:
+    metrics = parts.heads.front.metrics
+    row = head(parts, "/predict", RAW)
+    ask(parts, [(row, pixels[:2].tobytes())] * 5, warm=3)
+    metrics.hand_over()
+    text = metrics.expose().decode()
+    assert 'actserve_requests_total{method="POST",path="/predict",status="200"} 20.0' in text
+    assert 'actserve_rows_total{model="fashion_mnist",version="1"} 40.0' in text
+    assert 'actserve_request_duration_seconds_count{path="/predict"} 20.0' in text
+    for stage in ("decode", "queue", "compute", "encode"):
+        assert f'actserve_stage_duration_seconds_count{{stage="{stage}"}} 20.0' in text
+    model = parts.repository.model("fashion_mnist")
+    told = model.tally.told("fashion_mnist", "1")
+    assert told["inference_count"] == 40
+    assert told["inference_stats"]["success"]["count"] == 20

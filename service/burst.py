@@ -21,7 +21,7 @@ from service.plan import Plan
 from service.scheduler import Scheduler
 from service.statistics import Together
 
-TURN_S = 0.005  # of one turn of the event loop; what is left then waits until others had theirs
+TURN_S = 0.002  # of one turn of the event loop; what is left then waits until others had theirs
 MAX_BYTES = ASIDE_BYTES  # of a body; a longer one is read in a thread
 
 

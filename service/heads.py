@@ -1,4 +1,4 @@
-"""The heads of requests that can be answered the short way: POSTs to hot routes, of plain framing."""
+"""The heads of requests that can be answered the short way: those to hot routes, of plain framing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Head:
 
     def request(self, request_id: str) -> Request:
         """A new request with this head."""
-        return Request("POST", self.path, self.query_string, self.headers, request_id, self.path_parameters)
+        return Request(self.route.method, self.path, self.query_string, self.headers, request_id, self.path_parameters)
 
 
 class Heads:
@@ -52,12 +52,12 @@ class Heads:
         self._patterns = [(compile_path(route.path)[0], route) for route in self.hot]
         self._max_body_bytes = max_body_bytes
 
-    def read(self, url: bytes, fields: Sequence[tuple[bytes, bytes]]) -> Head | None:
+    def read(self, method: bytes, url: bytes, fields: Sequence[tuple[bytes, bytes]]) -> Head | None:
         """None where the request is to go the long way: another path, unusual framing, to be refused at once."""
         path, _, query = url.partition(b"?")
-        route, path_parameters = self._route(path)
+        route, path_parameters = self._route(method.decode("latin-1"), path)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
-        length = headers.get("content-length", "")
+        length = headers.get("content-length", "0" if method == b"GET" else "")
         if route is None or not length.isdecimal() or int(length) > self._max_body_bytes:
             return None
         if UNUSUAL & headers.keys() or len(headers) != len(fields):
@@ -77,7 +77,7 @@ class Heads:
         key = (head.path, head.query_string, *told.items())
         plan = self._plans.get(key)
         if plan is None or not plan.holds():
-            request = Request("POST", head.path, head.query_string, told, "", head.path_parameters)
+            request = Request(head.route.method, head.path, head.query_string, told, "", head.path_parameters)
             try:
                 plan = head.route.handler.plan(request)
             except ServiceError:
@@ -95,29 +95,33 @@ class Heads:
         """Keeps a head, so that it is known by its bytes: those of a request line, `fields` fields and the empty line,
         each ended as the standard says. A parser forgives more, and then `raw` need not be what it read."""
         lines = raw.split(b"\r\n")
-        if len(lines) != fields + 3 or raw.count(b"\n") != fields + 2 or not raw.startswith(b"POST "):
+        is_plain = raw.startswith(head.route.method.encode() + b" ")
+        if len(lines) != fields + 3 or raw.count(b"\n") != fields + 2 or not is_plain:
             return
         key, length = _without_length(raw)
         if len(raw) <= MAX_KNOWN_BYTES and length == head.length:
             _keep(self.known, key, head)
 
-    def _route(self, path: bytes) -> tuple[Route | None, Mapping[str, str]]:
+    def _route(self, method: str, path: bytes) -> tuple[Route | None, Mapping[str, str]]:
         if PLAIN_PATH.fullmatch(path):
             for pattern, route in self._patterns:
-                if found := pattern.match(path.decode()):
+                if route.method == method and (found := pattern.match(path.decode())):
                     return route, found.groupdict()
         return None, {}
 
 
 def _without_length(raw: bytes) -> tuple[bytes, int]:
-    """A head without the digits of its length, and what they say; as it is, and -1, where those are not plain."""
+    """A head without the digits of its length, and what they say; as it is, and 0, where it tells none, and -1 where
+    they are not plain."""
     start = raw.find(LENGTH)
     if start < 0:
         start = raw.find(LENGTH.lower())
     start += len(LENGTH)
     end = raw.find(b"\r", start)
     digits = raw[start:end]
-    if start < len(LENGTH) or not digits.isdigit() or end - start > MAX_DIGITS:
+    if start < len(LENGTH):
+        return raw, 0
+    if not digits.isdigit() or end - start > MAX_DIGITS:
         return raw, -1
     return raw[:start] + raw[end:], int(digits)
 

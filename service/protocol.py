@@ -143,11 +143,11 @@ class Protocol(HttpToolsProtocol):
 
     def _hot_head(self) -> Head | None:
         parser = self.parser
-        if parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
+        if parser.get_http_version() != "1.1":
             return None
         if parser.should_upgrade() or not parser.should_keep_alive():
             return None
-        return self.heads.read(self.url, self.headers)
+        return self.heads.read(parser.get_method(), self.url, self.headers)
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, Turn):

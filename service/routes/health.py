@@ -71,22 +71,16 @@ def readiness(summary: str, tag: str) -> dict[str, object]:
 def routes(ready: Ready, metrics: Metrics, observe: Callable[[], Awaitable[None]]) -> list[Route]:
     """The probes, and the metrics, for which `observe` sets what is not counted as it happens."""
     probes = {"tags": ["operations"]}
+    of_protocol = "(Open Inference Protocol)"
+    # Hot, so that a busy server does not keep a probe waiting for turn after turn of the event loop.
+    found: list[tuple[str, Handler, dict[str, object]]] = [
+        ("/health/live", live, probes | {"summary": "Liveness"}),
+        ("/health/ready", ready, readiness("Readiness", "operations")),
+        ("/v2/health/live", live, probes | {"summary": f"Liveness {of_protocol}"}),
+        ("/v2/health/ready", ready, readiness(f"Readiness {of_protocol}", "operations")),
+    ]
+    about_metrics = probes | {"summary": "Prometheus metrics"}
     return [
-        Route("GET", "/health/live", live, probes | {"summary": "Liveness"}, is_open=True),
-        Route("GET", "/health/ready", ready, readiness("Readiness", "operations"), is_open=True),
-        Route("GET", "/v2/health/live", live, probes | {"summary": "Liveness (Open Inference Protocol)"}, is_open=True),
-        Route(
-            "GET",
-            "/v2/health/ready",
-            ready,
-            readiness("Readiness (Open Inference Protocol)", "operations"),
-            is_open=True,
-        ),
-        Route(
-            "GET",
-            "/metrics",
-            _metrics(metrics, observe),
-            probes | {"summary": "Prometheus metrics"},
-            is_open=True,
-        ),
+        *(Route("GET", path, handler, about, is_open=True, is_hot=True) for path, handler, about in found),
+        Route("GET", "/metrics", _metrics(metrics, observe), about_metrics, is_open=True),
     ]

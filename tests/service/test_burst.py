@@ -75,7 +75,7 @@ def head(parts: Parts, path: str, media_type: str = JSON, **fields: str) -> Head
     named = {"content-type": media_type, "content-length": "1"} | {
         name.replace("_", "-"): value for name, value in fields.items()
     }
-    found = parts.heads.read(path.encode(), [(name.encode(), value.encode()) for name, value in named.items()])
+    found = parts.heads.read(b"POST", path.encode(), [(name.encode(), value.encode()) for name, value in named.items()])
     assert found is not None
     return found
 

@@ -15,7 +15,7 @@ help:
 	@echo "make train        train the shipped networks again, from the real data sets"
 	@echo "make activations  write the activations' graphs again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
-	@echo "make bench        this service and its peers side by side (needs wrk; about half an hour)"
+	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
 	@echo "make bench-triton this service under Triton's Perf Analyzer, over HTTP and gRPC (PERF_ANALYZER=perf_analyzer)"
 	@echo "make vendor       fetch the files of the API page again"
 

@@ -1,29 +1,28 @@
-"""`python -m benchmarks`: makes the peers' environments, measures them side by side, prints and writes the table."""
+"""`python -m benchmarks`: makes the peers' environments, measures them side by side, prints and writes the tables."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from math import ceil
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks import environments, load, machine, table
+from benchmarks import environments, load, machine, plot, results, table
 from benchmarks.cases import CASES
 from benchmarks.figures import Report
 from benchmarks.measure import Bench
-from benchmarks.peers import OURS, PEERS, ROOT, Peer
+from benchmarks.peers import OURS, PEERS, ROOT, Peer, rivals
+from benchmarks.plan import Lengths, estimate_s, phases
+from benchmarks.results import Run
 
 DOCUMENT = ROOT / "docs" / "performance.md"
-FULL = {"rounds": 5, "seconds": 3}
-QUICK = {"rounds": 1, "seconds": 1}
-
-Ready = dict[str, tuple[Peer, Path]]
+PICTURE = ROOT / "docs" / "images" / "performance.svg"
+FULL = Lengths(rounds=3, seconds=2, warm_up_s=1)
+QUICK = Lengths(rounds=1, seconds=1, warm_up_s=0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,17 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped on the way out
     try:
-        load.require()
-    except load.LoadError as error:
+        run = results.read(options.again) if options.again else _run(options)
+    except (load.LoadError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    described = machine.describe(load.version())
-    report = Report(peers=[], cases=list(CASES))
-    peers = _prepare([peer for peer in PEERS if not options.only or peer.name in options.only], report)
-    _measure(peers, report, options.rounds, options.seconds)
-    versions = {name: environments.versions(folder) for name, (_, folder) in peers.items()}
-    _write(report, described, versions, options)
-    return 0 if report.samples else 1
+    if not options.again:
+        run.save(options.out)
+    _publish(run)
+    return 0 if run.report.samples else 1
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -54,54 +50,76 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="PEER",
         type=lambda name: names.get(name.lower(), name),
         choices=names.values(),
-        help=f"measure only this one (may be repeated): {', '.join(names.values())}",
+        help=f"measure only this one (may be repeated): {'; '.join(names.values())}",
     )
-    parser.add_argument("--rounds", type=int, help=f"rounds over all peers and cases (default {FULL['rounds']})")
-    parser.add_argument("--seconds", type=int, help=f"length of one measurement (default {FULL['seconds']})")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="write every sample there")
-    options = parser.parse_args(arguments)
-    for name, value in (QUICK if options.quick else FULL).items():
-        setattr(options, name, getattr(options, name) or value)
-    return options
+    parser.add_argument("--rounds", type=int, help=f"rounds over all peers and cases (default {FULL.rounds})")
+    parser.add_argument("--seconds", type=int, help=f"length of one measurement (default {FULL.seconds})")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE.json", default=results.FILE, help="write every sample there (%(default)s)"
+    )
+    parser.add_argument("--again", type=Path, metavar="FILE.json", help="measure nothing, publish this run again")
+    return parser.parse_args(arguments)
 
 
-def _prepare(peers: Sequence[Peer], report: Report) -> Ready:
+def _lengths(options: argparse.Namespace) -> Lengths:
+    default = QUICK if options.quick else FULL
+    return Lengths(options.rounds or default.rounds, options.seconds or default.seconds, default.warm_up_s)
+
+
+def _run(options: argparse.Namespace) -> Run:
+    load.require()
+    described = machine.describe(load.version())
+    lengths = _lengths(options)
+    report = Report(peers=[], cases=list(CASES))
+    folders = _prepare([peer for peer in PEERS if not options.only or peer.name in options.only], report)
+    _measure(folders, report, lengths)
+    versions = {name: environments.versions(folder) for name, folder in folders.items()}
+    whole = not options.quick and not options.only
+    return Run(described, versions, lengths.rounds, lengths.seconds, whole, report)
+
+
+def _prepare(peers: Sequence[Peer], report: Report) -> dict[str, Path]:
     """The environments; a peer that cannot be installed is left out and named."""
-    ready: Ready = {}
+    folders = {}
     for peer in tqdm(peers, desc="environments", unit="", leave=False):
         try:
-            ready[peer.name] = peer, environments.ready(peer)
+            folders[peer.name] = environments.ready(peer)
             report.peers.append(peer.name)
         except environments.NotInstalled as error:
             report.problems.append(f"{peer.name} could not be installed: {error}")
-    return ready
+    return folders
 
 
-def _measure(peers: Ready, report: Report, rounds: int, seconds: int) -> None:
-    kinds = sum(case.kind in peer.faces for case in CASES for peer, _ in peers.values())
-    with tqdm(total=rounds * (kinds + len(peers)), unit="", leave=False) as progress:
+def _measure(folders: dict[str, Path], report: Report, lengths: Lengths) -> None:
+    planned = phases([peer for peer in PEERS if peer.name in folders], report.cases)
+    print(f"About {ceil(estimate_s(planned, lengths) / 60)} minutes.", file=sys.stderr)
+    with tqdm(total=lengths.rounds * sum(phase.steps for phase in planned), unit="", leave=False) as progress:
 
         def tick(what: str) -> None:
-            progress.set_description_str(f"{what:<45}")
+            progress.set_description_str(f"{what:<55}")
             progress.update()
 
-        bench = Bench(peers, report, seconds, tick)
-        for number in range(rounds):
-            bench.round(number)
+        Bench(planned, folders, report, lengths).run(tick)
 
 
-def _write(report: Report, described: dict[str, Any], versions: dict[str, dict[str, str]], options: Any) -> None:
-    measured = f"Rounds: {options.rounds}, of {options.seconds} s for each peer and case. "
-    about = "\n".join(f"- **{peer.name}**: {peer.about}" for peer in PEERS if peer.name in report.peers)
-    text = "\n\n".join([measured + machine.sentence(described, _named(versions)), about, table.render(report, OURS)])
+def _publish(run: Run) -> None:
+    """Prints the tables; the whole bench goes into the document, too, of a part only a plot is drawn, elsewhere."""
+    picture = PICTURE if run.whole else results.FILE.with_name(PICTURE.name)
+    plot.draw(run.report, OURS, picture)
+    text = _text(run)
     print(text)
-    if options.out:
-        everything = {"machine": described, "versions": versions, **asdict(report)}
-        options.out.write_text(json.dumps(everything, indent=1) + "\n")
-    if options.quick or options.only:
-        print(f"\nA part of the whole: {DOCUMENT.relative_to(ROOT)} is left as it is.", file=sys.stderr)
-    else:
+    if run.whole:
         DOCUMENT.write_text(table.place(DOCUMENT.read_text(), text, "make bench"))
+    else:
+        print(f"\nA part of the whole: {DOCUMENT.relative_to(ROOT)} is left as it is; see {picture}.", file=sys.stderr)
+
+
+def _text(run: Run) -> str:
+    measured = f"Rounds: {run.rounds}, of {run.seconds} s for each peer and case. "
+    about = "\n".join(f"- **{peer.name}**: {peer.about}" for peer in PEERS if peer.name in run.report.peers)
+    picture = f"![Throughput of each peer relative to ours, case by case]({PICTURE.relative_to(DOCUMENT.parent)})"
+    tables = table.render(run.report, rivals(run.report.peers))
+    return "\n\n".join([measured + machine.sentence(run.machine, _named(run.versions)), about, picture, tables])
 
 
 def _named(versions: dict[str, dict[str, str]]) -> dict[str, str]:

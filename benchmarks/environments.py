@@ -20,7 +20,7 @@ class NotInstalled(Exception):
 
 def ready(peer: Peer) -> Path:
     """The environment's `bin` folder. Raises NotInstalled."""
-    folder = BUILD / (peer.home or peer.name.lower())
+    folder = BUILD / peer.home
     stamp = folder / "made-from.txt"
     if not stamp.is_file() or stamp.read_text() != _recipe(peer):
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 from benchmarks.cases import Case
 
@@ -20,7 +21,8 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One case of one peer in one round."""
+    """One case of one peer in one round. `body_bytes` is the size of a request's body, `peak_mib` the server's greatest
+    resident memory above what it had when it had just started."""
 
     peer: str
     case: Case
@@ -29,11 +31,27 @@ class Sample:
     cpu_s_per_1000: float
     p50_us: int
     p99_us: int
+    body_bytes: int
+    peak_mib: float
+
+    @property
+    def gb_per_second(self) -> float:
+        """Bodies of requests; answers come on top."""
+        return self.per_second * self.body_bytes / 1e9
+
+    @property
+    def cpu_s_per_gb(self) -> float:
+        return self.cpu_s_per_1000 / 1000 / (self.body_bytes / 1e9)
+
+    @property
+    def peak_bodies(self) -> float:
+        """The peak as a number of copies of the body."""
+        return self.peak_mib * 2**20 / self.body_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start of one peer: seconds until the first right answer, and memory after all cases of its round."""
+    """One start of one peer: seconds until the first right answer, and memory after the network's cases."""
 
     peer: str
     round: int
@@ -50,6 +68,14 @@ class Report:
     samples: list[Sample] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Any]) -> Report:
+        """The inverse of `dataclasses.asdict`."""
+        samples = [Sample(**sample | {"case": Case(**sample["case"])}) for sample in known["samples"]]
+        starts = [Start(**start) for start in known["starts"]]
+        cases = [Case(**case) for case in known["cases"]]
+        return cls(list(known["peers"]), cases, samples, starts, list(known["problems"]))
 
     def over_rounds(self, peer: str, case: Case, value: Callable[[Sample], float]) -> Spread | None:
         """The spread of a value, None where nothing was measured."""

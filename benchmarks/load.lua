@@ -1,18 +1,28 @@
 -- Posts the bodies in the files named after `--`, in turn, and prints its summary as one line of JSON.
 local prepared, turn = {}, 0
 
-function init(arguments)
-  local headers = { ["Content-Type"] = arguments[1] }
-  for index = 2, #arguments do
-    local file = assert(io.open(arguments[index], "rb"))
-    prepared[#prepared + 1] = wrk.format("POST", nil, headers, file:read("*a"))
-    file:close()
-  end
+local function contents(name)
+  local file = assert(io.open(name, "rb"))
+  local body = file:read("*a")
+  file:close()
+  return body
 end
 
-function request()
+local function in_turn()
   turn = turn % #prepared + 1
   return prepared[turn]
+end
+
+function init(arguments)
+  wrk.method = "POST"
+  if #arguments == 1 then
+    wrk.body = contents(arguments[1]) -- without a function `request`, wrk does not copy the body for each request
+    return
+  end
+  for index, name in ipairs(arguments) do
+    prepared[index] = wrk.format(nil, nil, nil, contents(name))
+  end
+  request = in_turn
 end
 
 function done(summary, latency)

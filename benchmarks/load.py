@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.bodies import Requests
 
 SCRIPT = Path(__file__).with_name("load.lua")
 REQUEST_TIMEOUT_S = 10
@@ -44,10 +45,11 @@ def require() -> None:
         raise LoadError("The load comes from wrk, which is not installed; on Debian: apt-get install wrk")
 
 
-def run(url: str, media_type: str, bodies: Sequence[Path], connections: int, seconds: int) -> Load:
-    """Posts the bodies in turn for so many seconds. Raises LoadError."""
+def run(url: str, requests: Requests, connections: int, seconds: int) -> Load:
+    """Posts the requests in turn for so many seconds. Raises LoadError."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={REQUEST_TIMEOUT_S}s"]
-    command += [f"--script={SCRIPT}", url, "--", media_type, *map(str, bodies)]
+    command += [f"--header={name}: {value}" for name, value in requests.headers.items()]
+    command += [f"--script={SCRIPT}", url, "--", *map(str, requests.files)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE_S, check=False)
     except subprocess.TimeoutExpired as error:

@@ -2,123 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
 from pathlib import Path
 from time import sleep
 
-import onnxruntime
-
 from benchmarks import load
-from benchmarks.cases import CASES, Case, Rows
+from benchmarks.bodies import Bodies
+from benchmarks.cases import Case
 from benchmarks.environments import BUILD
-from benchmarks.faces import Face
 from benchmarks.figures import Report, Sample, Start
-from benchmarks.peers import ROOT, Peer, environment
+from benchmarks.oracle import MODEL, Oracle
+from benchmarks.peers import Peer, environment
+from benchmarks.plan import Lengths, Phase
 from benchmarks.processes import Server, ServerError, free_port
 
-MODEL = ROOT / "models" / "repository" / "fashion_mnist" / "1" / "model.onnx"
 LOGS = BUILD / "logs"
-WARM_UP_S = 1
 SETTLE_S = 0.2
+LEAST_REQUESTS = 16  # in one measurement; slow cases are measured longer for them,
+LONGEST = 3  # but not longer than so many times
 
 Tick = Callable[[str], object]
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A server that has answered rightly, how long that took, and its resident memory then."""
+
+    server: Server
+    start_s: float
+    idle_mib: float
+
+
 class Bench:
-    """Measures peers whose environments (their `bin` folders) are ready, into `report`."""
+    """Measures peers, whose environments' `bin` folders are given by name, into `report`."""
 
-    def __init__(self, peers: dict[str, tuple[Peer, Path]], report: Report, seconds: int, tick: Tick) -> None:
-        self._peers = peers
+    def __init__(self, phases: Sequence[Phase], folders: Mapping[str, Path], report: Report, lengths: Lengths) -> None:
+        self._phases = phases
+        self._folders = folders
         self._report = report
-        self._seconds = seconds
-        self._tick = tick
+        self._lengths = lengths
         self._bodies = Bodies(BUILD / "bodies")
-        self._session = onnxruntime.InferenceSession(MODEL)
+        self._oracle = Oracle()
 
-    def round(self, number: int) -> None:
-        """One round. A peer that does not start or answers wrongly is out of it, with its reason in the report."""
-        with self._servers(number) as servers:
-            for case in self._report.cases:
-                for name, server in servers.items():
-                    if face := self._peers[name][0].faces.get(case.kind):
-                        self._case(number, name, server, face, case)
+    def run(self, tick: Tick) -> None:
+        """All rounds; `tick` is told of each start and each measurement. A peer that does not start or answers wrongly
+        is out of it, with its reason in the report."""
+        for number in range(self._lengths.rounds):
+            for phase in self._phases:
+                self._phase(number, phase, tick)
+
+    def _phase(self, number: int, phase: Phase, tick: Tick) -> None:
+        with self._servers(phase.peers, tick) as servers:
+            for case, peer in phase.questions:
+                tick(f"{peer.name}: {case.name}")
+                if started := servers.get(peer.name):
+                    self._case(number, peer, started, case)
+            if not phase.questions[0][0].is_activation:
+                self._report.starts += [_start(name, number, started) for name, started in servers.items()]
 
     @contextmanager
-    def _servers(self, number: int) -> Iterator[dict[str, Server]]:
-        servers: dict[str, Server] = {}
-        start_s: dict[str, float] = {}
+    def _servers(self, peers: Sequence[Peer], tick: Tick) -> Iterator[dict[str, Started]]:
+        servers: list[Server] = []
+        started: dict[str, Started] = {}
         try:
-            for name in self._peers:
-                self._tick(f"starting {name}")
-                self._start(name, servers, start_s)
-            yield {name: servers[name] for name in start_s}
-            for name, seconds in start_s.items():
-                self._report.starts.append(Start(name, number, seconds, servers[name].memory_mib()))
+            for peer in peers:
+                tick(f"starting {peer.name}")
+                servers.append(self._process(peer))
+                self._wait(peer, servers[-1], started)
+            yield started
         finally:
-            for server in servers.values():
+            for server in servers:
+                server.terminate()
+            for server in servers:
                 server.stop()
 
-    def _start(self, name: str, servers: dict[str, Server], start_s: dict[str, float]) -> None:
-        peer, folder = self._peers[name]
+    def _process(self, peer: Peer) -> Server:
         port = free_port()
-        command = [part.format(bin=folder, port=port) for part in peer.command]
+        command = [part.format(bin=self._folders[peer.name], port=port) for part in peer.command]
         LOGS.mkdir(parents=True, exist_ok=True)
-        server = servers[name] = Server(command, environment(peer, port, MODEL), port, LOGS / f"{name.lower()}.log")
-        rows = CASES[0].batches()[0]
-        try:
-            start_s[name] = server.wait(peer.faces["json"], rows, self._expected(rows))
-        except ServerError as error:
-            self._report.problems.append(f"{name}: {error}")
-        sleep(SETTLE_S)
-        server.freeze()
+        return Server(command, environment(peer, port, MODEL), port, LOGS / f"{peer.slug}.log")
 
-    def _case(self, number: int, name: str, server: Server, face: Face, case: Case) -> None:
-        self._tick(f"{name}: {case.name}")
-        server.thaw()
+    def _wait(self, peer: Peer, server: Server, started: dict[str, Started]) -> None:
+        first = Case(next(iter(peer.faces)), 1, 1)
         try:
-            rows = case.batches()[0]
-            server.check(face, rows, self._expected(rows))
-            self._report.samples.append(self._sample(number, name, server, face, case))
-        except (ServerError, load.LoadError, OSError) as error:
-            self._report.problems.append(f"{name}, {case.name}: {error}")
+            start_s = server.wait(peer.faces[first.kind], first.batches()[0], self._oracle.expected(first))
+            sleep(SETTLE_S)
+            started[peer.name] = Started(server, start_s, server.resident_mib())
+        except ServerError as error:
+            self._report.problems.append(f"{peer.name}: {error}")
         finally:
             server.freeze()
 
-    def _sample(self, number: int, name: str, server: Server, face: Face, case: Case) -> Sample:
-        url = f"http://127.0.0.1:{server.port}{face.path}"
-        bodies = self._bodies.files(face, case)
-        load.run(url, face.media_type, bodies, case.connections, WARM_UP_S)
+    def _case(self, number: int, peer: Peer, started: Started, case: Case) -> None:
+        face, server = peer.faces[case.kind], started.server
+        server.thaw()
+        try:
+            answer_s = server.check(face, case.batches()[0], self._oracle.expected(case))
+            seconds = self._length_s(answer_s, case.connections)
+            self._report.samples.append(self._sample(number, peer, started, case, seconds))
+        except (ServerError, load.LoadError, OSError) as error:
+            self._report.problems.append(f"{peer.name}, {case.name}: {error}")
+        finally:
+            server.freeze()
+
+    def _length_s(self, answer_s: float, connections: int) -> int:
+        """wrk does not count what it has not the whole answer of in the end, which matters where requests are slow."""
+        wanted_s = ceil(LEAST_REQUESTS * answer_s / connections)
+        return min(max(self._lengths.seconds, wanted_s), LONGEST * self._lengths.seconds)
+
+    def _sample(self, number: int, peer: Peer, started: Started, case: Case, seconds: int) -> Sample:
+        face, server = peer.faces[case.kind], started.server
+        requests = self._bodies.requests(face, case)
+        ask = partial(load.run, f"http://127.0.0.1:{server.port}{face.path}", requests, case.connections)
+        if self._lengths.warm_up_s:
+            ask(self._lengths.warm_up_s)
+        server.reset_peak()
         before_s = server.cpu_s()
-        seen = load.run(url, face.media_type, bodies, case.connections, self._seconds)
+        seen = ask(seconds)
         cpu_s = server.cpu_s() - before_s
+        peak_mib = server.peak_mib() - started.idle_mib
         if not seen.is_clean:
             raise load.LoadError(f"{seen.refused} refused, {seen.broken} broken of {seen.requests} requests")
         per_1000 = cpu_s * 1000 / seen.requests
-        return Sample(name, case, number, seen.per_second, per_1000, seen.p50_us, seen.p99_us)
-
-    def _expected(self, rows: Rows) -> Rows:
-        """The answer of onnxruntime itself, run here."""
-        scores: Rows = self._session.run(["probabilities"], {"input": rows})[0]
-        return scores
+        times = (seen.p50_us, seen.p99_us)
+        return Sample(peer.name, case, number, seen.per_second, per_1000, *times, requests.body_bytes, peak_mib)
 
 
-class Bodies:
-    """Request bodies as files for wrk; those of one form are written once and shared by the peers that take it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._written: dict[tuple[object, Case], Sequence[Path]] = {}
-
-    def files(self, face: Face, case: Case) -> Sequence[Path]:
-        key = (face.write, case)
-        if key not in self._written:
-            folder = self._folder / str(len(self._written))
-            folder.mkdir(parents=True, exist_ok=True)
-            self._written[key] = [_written(folder / str(n), face.write(rows)) for n, rows in enumerate(case.batches())]
-        return self._written[key]
-
-
-def _written(file: Path, body: bytes) -> Path:
-    file.write_bytes(body)
-    return file
+def _start(name: str, number: int, started: Started) -> Start:
+    return Start(name, number, started.start_s, started.server.memory_mib())

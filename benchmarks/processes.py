@@ -1,4 +1,4 @@
-"""A server as a session of processes: started, asked, frozen while others are measured, stopped."""
+"""A server as a family of processes: started, asked, frozen while others are measured, stopped."""
 
 from __future__ import annotations
 
@@ -8,32 +8,40 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks import procfs
 from benchmarks.cases import Rows
-from benchmarks.faces import Face
+from benchmarks.faces import Face, Message
+from benchmarks.procfs import Process
 
 START_S = 60.0
 STOP_S = 10.0
 POLL_S = 0.01
 ANSWER_S = 20.0
 TOLERANCE = 1e-5  # an answer may come from another thread count, and through decimal digits
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class ServerError(Exception):
     """The server does not start, does not answer, or answers wrongly."""
 
 
+class NotReady(ServerError):
+    """An answer, but not the one that is waited for."""
+
+
 class Server:
-    """A running server on loopback. Its processes are those of the session that its first process leads."""
+    """A running server on loopback: the process of `command` and those that it starts."""
 
     def __init__(self, command: list[str], environment: dict[str, str], port: int, log: Path) -> None:
         self.port = port
         self._log = log
+        self._seen: set[tuple[int, int]] = set()
+        self._is_asked = False
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command, env=environment, stdout=output, stderr=output, cwd=log.parent, start_new_session=True
@@ -47,25 +55,34 @@ class Server:
             try:
                 self.check(face, rows, expected)
                 return time.monotonic() - started
-            except (OSError, http.client.HTTPException, NotReady) as error:
+            except (OSError, NotReady) as error:
                 seen = error
                 time.sleep(POLL_S)
         raise ServerError(f"it did not start ({seen}); see {self._log}")
 
-    def check(self, face: Face, rows: Rows, expected: Rows) -> None:
-        """Asks once. Raises ServerError where the scores are not the expected ones, NotReady for another status."""
+    def check(self, face: Face, rows: Rows, expected: Rows) -> float:
+        """Asks once. Seconds until the answer was there. Raises ServerError where its values are not the expected ones,
+        NotReady for another status."""
+        message = face.write(rows)
+        asked = time.monotonic()
+        status, body = self._post(face.path, message)
+        answer_s = time.monotonic() - asked
+        if status != 200:
+            raise NotReady(f"status {status}: {body[:200]!r}")
+        if not _agree(face, body, expected):
+            raise ServerError(f"it answers {face.path} wrongly ({len(body)} bytes)")
+        return answer_s
+
+    def _post(self, path: str, message: Message) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_S)
         try:
-            connection.request("POST", face.path, face.write(rows), {"Content-Type": face.media_type})
+            connection.request("POST", path, message.body, dict(message.headers))
             answer = connection.getresponse()
-            body = answer.read()
+            return answer.status, answer.read()
+        except http.client.HTTPException as error:
+            raise NotReady(f"no whole answer: {error!r}") from error
         finally:
             connection.close()
-        if answer.status != 200:
-            raise NotReady(f"status {answer.status}: {body[:200]!r}")
-        scores = face.read(body)
-        if scores.shape != expected.shape or not np.allclose(scores, expected, rtol=0, atol=TOLERANCE):
-            raise ServerError(f"it answers {face.path} wrongly ({len(body)} bytes)")
 
     def freeze(self) -> None:
         """Takes the CPU away from an idle server, some of which poll all the time."""
@@ -74,12 +91,18 @@ class Server:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def stop(self) -> None:
-        """Asks it to end, and ends what has not within a bounded time."""
+    def terminate(self) -> None:
+        """Asks it to end."""
+        self._is_asked = True
         self.thaw()
         self._process.terminate()
+
+    def stop(self) -> None:
+        """Asks it to end, if it was not asked yet, and ends what has not within a bounded time."""
+        if not self._is_asked:
+            self.terminate()
         deadline = time.monotonic() + STOP_S
-        while any(self._pids()) and time.monotonic() < deadline:
+        while self._members() and time.monotonic() < deadline:
             self._process.poll()
             time.sleep(0.05)
         self._signal(signal.SIGKILL)
@@ -87,27 +110,38 @@ class Server:
 
     def cpu_s(self) -> float:
         """CPU seconds that all its processes have used."""
-        return sum(_cpu_ticks(pid) for pid in self._pids()) / TICKS_A_SECOND
+        return sum(process.cpu_s for process in self._members())
 
     def memory_mib(self) -> float:
         """Resident memory of all its processes, what they share counted once."""
-        return sum(_proportional_kib(pid) for pid in self._pids()) / 1024
+        return self._sum_mib(Process.proportional_kib)
 
-    def _pids(self) -> Iterator[int]:
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal() and _session(int(entry.name)) == self._process.pid:
-                yield int(entry.name)
+    def resident_mib(self) -> float:
+        """Resident memory of all its processes, what they share counted for each: what a peak is compared with."""
+        return self._sum_mib(Process.resident_kib)
+
+    def peak_mib(self) -> float:
+        """The greatest resident memory since `reset_peak`, summed over its processes."""
+        return self._sum_mib(Process.peak_kib)
+
+    def reset_peak(self) -> None:
+        for process in self._members():
+            with suppress(OSError):
+                process.reset_peak()
+
+    def _sum_mib(self, size_kib: Callable[[Process], int]) -> float:
+        return sum(map(size_kib, self._members())) / 1024
+
+    def _members(self) -> list[Process]:
+        """Those seen once are remembered: they no longer descend from the first one when that has ended."""
+        members = procfs.family(self._process.pid, procfs.running(), self._seen)
+        self._seen |= {(process.pid, process.started) for process in members}
+        return members
 
     def _signal(self, number: signal.Signals) -> None:
-        for pid in self._pids():
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
-
-
-class NotReady(ServerError):
-    """An answer, but not the one that is waited for."""
+        for process in self._members():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
 
 
 def free_port() -> int:
@@ -117,28 +151,9 @@ def free_port() -> int:
         return port
 
 
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third (the state) on; empty where the process is gone or a zombie."""
+def _agree(face: Face, body: bytes, expected: Rows) -> bool:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-    return [] if fields[0] == "Z" else fields
-
-
-def _session(pid: int) -> int | None:
-    fields = _stat(pid)
-    return int(fields[3]) if fields else None
-
-
-def _cpu_ticks(pid: int) -> int:
-    fields = _stat(pid)
-    return sum(map(int, fields[11:15])) if fields else 0
-
-
-def _proportional_kib(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+        values = face.read(body)
+    except (ValueError, LookupError, TypeError):
+        return False
+    return values.shape == expected.shape and np.allclose(values, expected, rtol=0, atol=TOLERANCE)

@@ -13,13 +13,12 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-import onnxruntime
 from tqdm import tqdm
 
 from benchmarks import faces, machine, table
 from benchmarks.cases import Case as Load
 from benchmarks.environments import BUILD
-from benchmarks.measure import MODEL
+from benchmarks.oracle import Oracle
 from benchmarks.peers import ROOT
 from benchmarks.perf_analyzer import TRANSPORTS, Analyzer, AnalyzerError, Case, Seen
 from benchmarks.processes import Server, free_port
@@ -72,10 +71,9 @@ def _server() -> Iterator[tuple[int, int]]:
     http, grpc = free_port(), free_port()
     command = [sys.executable, "-m", "service", "serve", "--port", str(http), "--grpc-port", str(grpc)]
     server = Server(command, dict(os.environ) | {"PYTHONPATH": str(ROOT)}, http, BUILD / "triton.log")
-    rows = Load("raw", 1, 1).batches()[0]
-    expected = onnxruntime.InferenceSession(MODEL).run(["probabilities"], {"input": rows})[0]
+    first = Load("json", 1, 1)
     try:
-        server.wait(faces.ours("/predict"), rows, expected)
+        server.wait(faces.ours("/predict"), first.batches()[0], Oracle().expected(first))
         yield http, grpc
     finally:
         server.stop()

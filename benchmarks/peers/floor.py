@@ -3,6 +3,7 @@
 No validation, no limits, no metrics, no errors: what the parts alone can do in one Python process."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import onnxruntime
 import orjson
 import simdjson
 import uvicorn
+
+Headers = Mapping[bytes, bytes]
 
 options = onnxruntime.SessionOptions()
 options.inter_op_num_threads = 1
@@ -19,7 +22,7 @@ session = onnxruntime.InferenceSession(os.environ["BENCH_MODEL"], options)
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """`/predict` takes JSON, `/raw` float32 values; each answers in kind."""
+    """Each path takes one kind of body and answers in kind."""
     if scope["type"] != "http":
         return
     message = await receive()
@@ -27,23 +30,55 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     while message.get("more_body"):
         message = await receive()
         chunks.append(message["body"])
-    body = b"".join(chunks)
-    answer = _raw(body) if scope["path"] == "/raw" else _json(body)
-    headers = [(b"content-length", str(len(answer)).encode())]
+    answer, headers = PATHS[scope["path"]](b"".join(chunks), dict(scope["headers"]))
+    headers = [(b"content-length", str(len(answer)).encode()), *headers]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer})
 
 
-def _json(body: bytes) -> bytes:
+def _json(body: bytes, _: Headers) -> Any:
     document: Any = simdjson.Parser().parse(body)
-    numbers = np.frombuffer(document["instances"].as_buffer(of_type="d"), np.float64)
-    scores = _run(numbers.astype(np.float32))
-    return orjson.dumps({"predictions": scores}, option=orjson.OPT_SERIALIZE_NUMPY)
+    scores = _run(_floats(document["instances"]))
+    return orjson.dumps({"predictions": scores}, option=orjson.OPT_SERIALIZE_NUMPY), ()
 
 
-def _raw(body: bytes) -> bytes:
-    answer: bytes = _run(np.frombuffer(body, np.float32)).tobytes()
-    return answer
+def _raw(body: bytes, _: Headers) -> Any:
+    return _run(np.frombuffer(body, np.float32)).tobytes(), ()
+
+
+def _v2_json(body: bytes, _: Headers) -> Any:
+    document: Any = simdjson.Parser().parse(body)
+    scores = _run(_floats(document["inputs"][0]["data"]))
+    return _document(scores.shape, {"data": scores.ravel()}), ()
+
+
+def _v2_binary(body: bytes, headers: Headers) -> Any:
+    end = int(headers[b"inference-header-content-length"])
+    size = orjson.loads(body[:end])["inputs"][0]["parameters"]["binary_data_size"]
+    scores = _run(np.frombuffer(body, np.float32, size // 4, end))
+    head = _document(scores.shape, {"parameters": {"binary_data_size": scores.nbytes}})
+    return head + scores.tobytes(), ((b"inference-header-content-length", str(len(head)).encode()),)
+
+
+def _relu(body: bytes, _: Headers) -> Any:
+    """A `.npy` file of float32, whose header the answer has, too: the header's length stands in its bytes 8 and 9."""
+    start = 10 + int.from_bytes(body[8:10], "little")
+    answer = bytearray(len(body))
+    answer[:start] = body[:start]
+    np.maximum(np.frombuffer(body, np.float32, offset=start), 0, out=np.frombuffer(answer, np.float32, offset=start))
+    return answer, ()
+
+
+PATHS = {"/predict": _json, "/raw": _raw, "/v2-json": _v2_json, "/v2-binary": _v2_binary, "/relu": _relu}
+
+
+def _document(shape: tuple[int, ...], rest: Mapping[str, Any]) -> bytes:
+    output = {"name": "probabilities", "datatype": "FP32", "shape": shape, **rest}
+    return orjson.dumps({"model_name": "network", "outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _floats(array: Any) -> Any:
+    return np.frombuffer(array.as_buffer(of_type="d"), np.float64).astype(np.float32)
 
 
 def _run(values: Any) -> Any:

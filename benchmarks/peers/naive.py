@@ -5,7 +5,7 @@ import os
 import numpy as np
 import onnxruntime
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
 app = FastAPI()
@@ -24,6 +24,13 @@ class Predictions(BaseModel):
 def predict(body: Instances) -> Predictions:
     (scores,) = session.run(["probabilities"], {"input": np.array(body.instances, np.float32)})
     return Predictions(predictions=scores.tolist())
+
+
+@app.post("/raw")
+async def raw(request: Request) -> Response:
+    rows = np.frombuffer(await request.body(), np.float32).reshape(-1, 784)
+    (scores,) = session.run(["probabilities"], {"input": rows})
+    return Response(scores.tobytes(), media_type="application/octet-stream")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""KServe's model server with a predictor of its v1 protocol; it has no server-side batching of its own."""
+"""KServe's model server with a predictor of its v1 and v2 protocols; it has no server-side batching of its own."""
 
 import os
 from typing import Any
@@ -9,7 +9,7 @@ import onnxruntime
 
 
 class Predictor(kserve.Model):
-    """`instances` in, `predictions` out."""
+    """v1: `instances` in, `predictions` out. v2: one tensor in, one out, as JSON or binary as the caller asks."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -23,8 +23,14 @@ class Predictor(kserve.Model):
         return True
 
     def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
-        (scores,) = self.session.run(["probabilities"], {"input": np.array(payload["instances"], np.float32)})
-        return {"predictions": scores.tolist()}
+        if not isinstance(payload, kserve.InferRequest):
+            return {"predictions": self.scores(np.array(payload["instances"], np.float32)).tolist()}
+        scores = self.scores(payload.inputs[0].as_numpy())
+        output = kserve.InferOutput("probabilities", list(scores.shape), "FP32", data=scores)
+        return kserve.InferResponse(payload.id or "", self.name, [output], requested_outputs=payload.request_outputs)
+
+    def scores(self, rows: Any) -> Any:
+        return self.session.run(["probabilities"], {"input": rows})[0]
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""LitServe with batching and its fast queue; bodies are parsed by the framework, so there is no raw one."""
+"""LitServe with batching and its fast queue; raw float32 on a route of its own, as bytes that FastAPI leaves alone."""
 
 import os
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import litserve
 import numpy as np
 import onnxruntime
+from fastapi import Body, Response
 
 
 class Predict(litserve.LitAPI):
@@ -36,9 +37,17 @@ class Predict(litserve.LitAPI):
         return {"predictions": output.tolist()}
 
 
+class Raw(Predict):
+    def decode_request(self, request: Annotated[bytes, Body(media_type="application/octet-stream")]) -> Any:
+        return np.frombuffer(request, np.float32).reshape(-1, 784)
+
+    def encode_response(self, output: Any) -> Any:
+        return Response(output.tobytes(), media_type="application/octet-stream")
+
+
 if __name__ == "__main__":
-    server = litserve.LitServer(
-        Predict(max_batch_size=64, batch_timeout=0.001), accelerator="cpu", devices=1, fast_queue=True
-    )
+    routes = {"/predict": Predict, "/raw": Raw}
+    apis = [api(api_path=path, max_batch_size=64, batch_timeout=0.001) for path, api in routes.items()]
+    server = litserve.LitServer(apis, accelerator="cpu", devices=1, fast_queue=True)
     port = int(os.environ["BENCH_PORT"])
     server.run(host="127.0.0.1", port=port, log_level="warning", generate_client_file=False)

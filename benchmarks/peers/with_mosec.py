@@ -51,7 +51,7 @@ class Raw(Json):
 
 
 if __name__ == "__main__":
-    workers = len(os.sched_getaffinity(0))
+    workers = int(os.environ["BENCH_WORKERS"])
     server = Server()
     server.register_runtime(
         {

@@ -34,6 +34,7 @@ from service.heads import Heads
 from service.introspection import Introspection
 from service.ledger import Ledger
 from service.lifecycle import Lifecycle
+from service.memory import Surplus
 from service.metrics import Metrics
 from service.repository import Repository
 from service.routes import (
@@ -114,6 +115,13 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         metrics.ready.set(not lifecycle.draining and not repository.problems())
         metrics.queued_rows.set(scheduler.queued_rows)
 
+    surplus = Surplus()
+
+    def look_around() -> None:
+        observe()
+        if lifecycle.is_quiet and not front.under_way:
+            surplus.give_back()
+
     async def observed(_: Content) -> Content:
         observe()
         return {}
@@ -127,7 +135,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(_repeat(observe))
+        watching = asyncio.create_task(_repeat(look_around))
         await workers.start()
         await control.start()
         yield
@@ -188,10 +196,10 @@ def _control(
     return Control(settings, repository, agreement, metrics)
 
 
-async def _repeat(observe: Callable[[], None]) -> None:
+async def _repeat(look_around: Callable[[], None]) -> None:
     """With several workers one answers `/metrics` for all, so each writes down its own state beforehand."""
     while True:
-        observe()
+        look_around()
         await asyncio.sleep(OBSERVE_S)
 
 

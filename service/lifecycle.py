@@ -27,6 +27,11 @@ class Lifecycle:
         self._last_request = monotonic()
 
     @property
+    def is_quiet(self) -> bool:
+        """True when nobody has asked for a while."""
+        return monotonic() - self._last_request >= QUIET_S
+
+    @property
     def may_close(self) -> bool:
         """True once nobody sends any more, or half of the drain time is over."""
         if not self.draining:

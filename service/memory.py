@@ -5,6 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+from mmap import PAGESIZE
+from pathlib import Path
+
+WORTH_BYTES = 16 << 20
+STATM = Path("/proc/self/statm")
 
 
 def give_back() -> None:
@@ -12,3 +17,21 @@ def give_back() -> None:
     gc.collect()
     with contextlib.suppress(AttributeError):  # another libc
         ctypes.CDLL(None).malloc_trim(0)
+
+
+class Surplus:
+    """What freed bodies and arrays hold. It serves the next ones well while they come, so it is given back when none do:
+    a heap that is trimmed in between is filled with fresh pages again for each large body."""
+
+    def __init__(self) -> None:
+        self._kept = _resident_bytes()
+
+    def give_back(self) -> None:
+        """Called while nothing is being answered."""
+        if _resident_bytes() - self._kept > WORTH_BYTES:
+            give_back()
+            self._kept = _resident_bytes()
+
+
+def _resident_bytes() -> int:
+    return int(STATM.read_text().split()[1]) * PAGESIZE

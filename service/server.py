@@ -32,8 +32,7 @@ log = logging.getLogger("actserve")
 BACKLOG = 2048
 # Longer than the 60 s after which load balancers drop an idle connection, so that they and not we close it.
 KEEP_ALIVE_S = 75
-M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1  # malloc.h
-LARGE_BYTES = 4 << 20
+M_ARENA_MAX = -8  # malloc.h
 GC_OBJECTS = 20_000
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27  # socket(7); Python has no names for them
 # Classic BPF on a segment's TCP header: load the flags, drop it if SYN is among them, else take it.
@@ -155,13 +154,9 @@ def serve(settings: Settings, listeners: Listeners, shared: Path | None = None, 
 
 
 def _share_heaps() -> None:
-    """Two heaps for all threads, and what is large in none of them: glibc gives each thread its own, and lets each keep
-    as much as the largest body once took."""
+    """Two heaps for all threads: glibc gives each thread its own, and none gives back what a large body once took."""
     with contextlib.suppress(AttributeError):  # another libc
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_ARENA_MAX, 2)
-        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
-        libc.mallopt(M_TRIM_THRESHOLD, LARGE_BYTES)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def _spare_the_collector() -> None:

@@ -75,21 +75,23 @@ class Document:
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
             return None
 
-    def tensor(self, value: Any, datatype: Datatype, path: str) -> Array:
+    def tensor(self, value: Any, datatype: Datatype, path: str, beside: int = 0) -> Array:
         """`value`, an element of this document, as a C-contiguous array of `datatype`; any rank, a scalar too.
+
+        It is read faster where `beside` tells how many arrays the document has besides those of the value.
 
         Raises Unfit with the path of the element that is wrong: ragged, of another kind, out of range."""
         may_be_fast = isinstance(value, simdjson.Array) and datatype.dtype.kind not in "bO"
-        found = self._numbers(value, datatype, path) if may_be_fast else None
+        found = self._numbers(value, datatype, path, beside) if may_be_fast else None
         if found is not None:
             return found
         return elements.read(plain(value), datatype, path)
 
-    def _numbers(self, value: simdjson.Array, datatype: Datatype, path: str) -> Array | None:
+    def _numbers(self, value: simdjson.Array, datatype: Datatype, path: str, beside: int) -> Array | None:
         """The fast way, None where it is not known to be right."""
         shape, arrays = _rectangle(value)
         # Equal counts prove that no element hides a further level: each array has exactly one bracket.
-        if shape is None or not (_has_brackets(self._text, arrays) or _has_brackets(_mini(value), arrays)):
+        if shape is None or not (_has_brackets(self._text, arrays + beside) or _has_brackets(_mini(value), arrays)):
             return None
         kind: Any = datatype.dtype.kind if datatype.is_integer else "d"
         try:
@@ -126,6 +128,12 @@ def plain(value: Any) -> Any:
 
 def is_array(value: Any) -> bool:
     return isinstance(value, simdjson.Array | list)
+
+
+def arrays_in(value: Any) -> int:
+    """How many arrays a rectangle of numbers is made of; 0 for what is no array, and some number for what is no
+    rectangle."""
+    return _rectangle(value)[1] if isinstance(value, simdjson.Array) else 0
 
 
 def begins_with_object(value: Any) -> bool:

@@ -152,16 +152,21 @@ def _items(document: json.Document, name: str) -> list[tuple[int, Any]]:
 
 def _inputs(document: json.Document, tail: _Tail) -> Mapping[str, Array]:
     found: dict[str, Array] = {}
-    for index, item in _items(document, "inputs"):
-        name, array = _input(document, item, f"inputs[{index}]", tail)
+    items = [_members(item, f"inputs[{index}]") for index, item in _items(document, "inputs")]
+    arrays = [json.arrays_in(fields.get("data")) for fields in items]
+    # `inputs`, `outputs`, and each input's shape and data; where there are more, nothing is lost but time.
+    total = 1 + ("outputs" in document.fields) + len(items) + sum(arrays)
+    for index, fields in enumerate(items):
+        name, array = _input(document, fields, f"inputs[{index}]", tail, total - arrays[index])
         if name in found:
             raise Unfit.at(f"inputs[{index}].name", "a name that comes once", name[:60])
         found[name] = array
     return found
 
 
-def _input(document: json.Document, item: Any, path: str, tail: _Tail) -> tuple[str, Array]:
-    fields = _members(item, path)
+def _input(
+    document: json.Document, fields: Mapping[str, Any], path: str, tail: _Tail, beside: int
+) -> tuple[str, Array]:
     _check_known(fields, INPUT_MEMBERS, f"{path}.")
     name, datatype = _text(fields, "name", path), BY_NAME.get(_text(fields, "datatype", path))
     if datatype is None:
@@ -174,7 +179,7 @@ def _input(document: json.Document, item: Any, path: str, tail: _Tail) -> tuple[
         return name, binary.read(
             tail.take(_count(size, f"{path}.parameters.binary_data_size"), name), datatype, shape, name
         )
-    array = document.tensor(fields["data"], datatype, f"{path}.data")
+    array = document.tensor(fields["data"], datatype, f"{path}.data", beside)
     if array.size != prod(shape):
         raise Unfit.at(f"{path}.data", f"{prod(shape)} elements, as its shape says", str(array.size))
     return name, array.reshape(shape)

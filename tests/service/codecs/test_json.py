@@ -525,3 +525,13 @@ def test_any_bytes_are_read_or_refused_with_400(body: bytes) -> None:
 @pytest.mark.parametrize("array", [np.array(7, np.longlong), np.array(7, np.ulonglong), np.array([7], np.longlong)])
 def test_second_name_of_a_type_is_written_as_well(array: Array) -> None:
     assert json.dumps(json.fragment(array)) in (b"7", b"[7]")
+
+
+def test_flat_numbers_beside_other_arrays_are_read_fast_and_a_hidden_level_is_still_seen() -> None:
+    text = b'{"shape": [3], "data": [1, 2, 3]}'
+    document = json.parse(text)
+    assert document.tensor(document.fields["data"], BY_NAME["FP32"], "data", beside=1).tolist() == [1, 2, 3]
+    hidden = json.parse(b'{"shape": [3], "data": [1, [2], 3]}')
+    for beside in (0, 1):
+        with pytest.raises(Unfit, match=r"data\[1\]"):
+            hidden.tensor(hidden.fields["data"], BY_NAME["FP32"], "data", beside=beside)

@@ -70,5 +70,6 @@ class Outcome:
 
     @property
     def failed(self) -> int:
-        """Requests answered with another status than 2xx, or not at all; connections that could not be opened."""
-        return sum(self.statuses.values()) - self.good + sum(self.errors.values())
+        """Requests that were answered with another status than 2xx, or were sent and not answered at all."""
+        errors = sum(self.errors.values()) - self.errors[CONNECT]
+        return sum(self.statuses.values()) - self.good + errors

@@ -68,13 +68,15 @@ def table(sent: Sent, plan: Plan, outcome: Outcome) -> str:
 
 def failure(outcome: Outcome) -> str | None:
     """The sentence that ends a load which did not go well; None where every request was answered with a 2xx."""
-    if outcome.errors[CONNECT] and not outcome.statuses:
-        return f"The server could not be reached: {outcome.reason}."
-    if outcome.failed:
-        return f"{outcome.failed:,} requests failed, {outcome.good:,} were answered with 2xx."
-    if outcome.missed:
-        return f"The rate was not held: {outcome.missed:,} requests were due and found no connection free in time."
-    return None if outcome.good else "Nothing was answered while it was measured."
+    refused = outcome.errors[CONNECT]
+    said = {
+        f"{outcome.failed:,} requests failed": outcome.failed,
+        f"{refused:,} connections could not be opened ({outcome.reason})": refused,
+        f"{outcome.missed:,} requests were due and not sent, as no connection was free": outcome.missed,
+        "nothing was answered while it was measured": not (outcome.good or outcome.came_good),
+    }
+    found = ", ".join(text for text, is_so in said.items() if is_so)
+    return f"{found[0].upper()}{found[1:]}." if found else None
 
 
 def _heading(sent: Sent, plan: Plan) -> Iterable[str]:

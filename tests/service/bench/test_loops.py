@@ -220,7 +220,7 @@ def test_server_that_cannot_be_reached_is_counted_and_tried_again() -> None:
         outcome = uvloop.run(kind(target.connect, [Request(b"x", 1)], plan).run(lambda seconds: None))
         assert 2 <= outcome.errors[CONNECT] <= 40
         assert outcome.reason == "Connection refused"
-        assert (outcome.good, outcome.opened) == (0, 0)
+        assert (outcome.good, outcome.failed, outcome.opened) == (0, 0, 0)
 
 
 def test_server_that_stops_and_comes_back_is_asked_again() -> None:
@@ -249,7 +249,7 @@ def test_every_request_is_accounted_for(kind: type[Load]) -> None:
     outcome = run(in_turn(*behaviours), kind=kind, rate=400.0 if kind is Open else None)
     answered, broken = sum(outcome.statuses.values()), sum(outcome.errors.values())
     assert outcome.good == outcome.statuses[200]
-    assert outcome.failed == outcome.statuses[503] + broken
+    assert outcome.failed == outcome.statuses[503] + broken > 5
     assert outcome.errors.keys() == {CLOSED, INCOMPLETE}
     if kind is Open:
         assert outcome.arrivals == answered + broken + outcome.missed

@@ -15,7 +15,8 @@ from time import perf_counter
 import numpy as np
 
 MAX_ARRIVALS = 10_000_000  # 80 MB
-# timerfd_create(2); Python has these names since 3.13
+LIBRARY = ctypes.CDLL(None)
+HAS_TIMERS = hasattr(LIBRARY, "timerfd_create")  # Linux has it, and Python since 3.13
 CLOCK_MONOTONIC, TFD_NONBLOCK, TFD_CLOEXEC = 1, os.O_NONBLOCK, os.O_CLOEXEC
 
 
@@ -33,16 +34,14 @@ def poisson(rate: float, seconds: float, seed: int) -> array[float]:
 
 
 class Alarm:
-    """Calls back at a time of `perf_counter`, some 50 µs late; the event loop's own timers count in milliseconds and
-    stand in where the system's `library` has no better ones."""
+    """Calls back at a time of `perf_counter`, some 50 µs late where it `is_fine`; else it is a timer of the event loop,
+    which counts in milliseconds."""
 
-    def __init__(self, callback: Callable[[], None], library: ctypes.CDLL) -> None:
+    def __init__(self, callback: Callable[[], None], is_fine: bool = HAS_TIMERS) -> None:
         self._callback = callback
-        self._library = library
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        has_timers = hasattr(library, "timerfd_create")
-        self._file = library.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC) if has_timers else -1
+        self._file = LIBRARY.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC) if is_fine else -1
         if self._file >= 0:
             self._loop.add_reader(self._file, self._ring)
 
@@ -50,7 +49,7 @@ class Alarm:
         """One time; the one that was set before is forgotten."""
         left_ns = max(1, int((due - perf_counter()) * 1e9))  # a timer that is set to 0 is off
         if self._file >= 0:
-            self._library.timerfd_settime(self._file, 0, struct.pack("4q", 0, 0, *divmod(left_ns, 10**9)), None)
+            LIBRARY.timerfd_settime(self._file, 0, struct.pack("4q", 0, 0, *divmod(left_ns, 10**9)), None)
             return
         if self._timer is not None:
             self._timer.cancel()

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._timing = b""
         self._status = self._received = self._answers = 0
         self._in_message = self._has_length = self._closes = False
+        self._loss = CLOSED  # what it would be if the connection closed now
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # asyncio's, of a stream
@@ -70,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._timing = b""
         self._received = self._answers = 0
         self._has_length = False
+        self._loss = CLOSED
         self.sent = perf_counter()
         self._transport.write(request.data)
 
@@ -111,14 +113,14 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.request is not None:
             self.request = None
-            within = INCOMPLETE if self._has_length else UNBOUNDED
-            self._owner.failed(self.due, within if self._in_message else CLOSED)
+            self._owner.failed(self.due, self._loss)
         self._owner.gone(self)
 
     # What httptools calls:
 
     def on_message_begin(self) -> None:
         self._in_message = True
+        self._loss = INCOMPLETE
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -126,6 +128,10 @@ class Connection(asyncio.Protocol):
             self._timing = value
         elif name in (b"content-length", b"transfer-encoding"):
             self._has_length = True
+
+    def on_headers_complete(self) -> None:
+        if not self._has_length:
+            self._loss = UNBOUNDED
 
     def on_message_complete(self) -> None:
         """Those below 200 only announce an answer (RFC 9110 §15.2)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from bisect import bisect_left
 from collections.abc import Sequence
 from time import perf_counter
@@ -51,7 +50,7 @@ class Open(Load):
         self._idle: list[Connection] = []
 
     def begin(self) -> None:
-        self._alarm = Alarm(self._arrive, ctypes.CDLL(None))
+        self._alarm = Alarm(self._arrive)
         for _ in range(min(FIRST_CONNECTIONS, self.plan.connections)):
             self.open()
         self._arrive()

@@ -20,8 +20,8 @@ def give_back() -> None:
 
 
 class Surplus:
-    """What freed bodies and arrays hold. It serves the next ones well while they come, so it is given back when none do:
-    a heap that is trimmed in between is filled with fresh pages again for each large body."""
+    """What freed bodies and arrays hold. It serves the next ones well while they come, so it is given back when none
+    do: a heap that is trimmed in between is filled with fresh pages again for each large body."""
 
     def __init__(self) -> None:
         self._kept = _resident_bytes()

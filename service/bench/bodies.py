@@ -59,11 +59,11 @@ def _predict_json(specs: Specs, feeds: Feeds) -> Body:
 
 
 def _npy(specs: Specs, feeds: Feeds) -> Body:
-    return Body(npy.write(_only(feeds)), media.NPY)
+    return Body(b"".join(npy.write(_only(feeds))), media.NPY)
 
 
 def _raw(specs: Specs, feeds: Feeds) -> Body:
-    return Body(raw.write(_only(feeds)), media.RAW)
+    return Body(bytes(raw.write(_only(feeds))), media.RAW)
 
 
 def _activate_json(specs: Specs, feeds: Feeds) -> Body:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+import resource
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 import uvicorn
 
@@ -80,6 +85,10 @@ def settings(**others: object) -> Settings:
     return Settings(api_token="right", max_body_bytes=100_000, **others)  # type: ignore[arg-type]
 
 
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def both(wanted: Settings) -> tuple[tuple[Server, Server], tuple[Parts, Parts]]:
     """A server of each way, and what they are made of."""
     parts, others = assemble(wanted), assemble(wanted)
@@ -103,11 +112,36 @@ def chunked(pieces: bytes) -> bytes:
     return f"POST /activate/relu HTTP/1.1\r\nHost: here\r\n{TOKEN}{CHUNKED}\r\n".encode() + pieces
 
 
+def get(path: str, fields: str = "") -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: here\r\n{fields}\r\n".encode()
+
+
+LONG = b'{"tensor": [%s1]}' % (b"-1.5, " * 15_000)
+
 CASES: dict[str, list[bytes]] = {
     "one": [post()],
     "three with one head": [post(), post(), post()],
     "one head, other bodies": [post(), post(body=b'{"tensor": [-3, 4]}'), post(body=b'{"tensor": [-5, "x"}')],
     "known head, body comes later": [post(), post()[:-5], post()[-5:]],
+    "known head, another length": [post(), post(body=b'{"tensor": [-1, 2, 3]}'), post(body=b'{"tensor": []}')],
+    "known head, a length too long": [post(), post(length="100001")],
+    "known head, a length that is none": [post(), post(length="1x"), post()],
+    "known head, a length with zeros before it": [post(), post(length="0019"), post()],
+    "known head, a length in another field": [
+        post(),
+        post(fields="X-Note: Content-Length: 5\r\nContent-Type: application/json\r\n"),
+        post(fields="X-Note: Content-Length: 7\r\nContent-Type: application/json\r\n"),
+    ],
+    "known head, two lengths": [post(), post(fields="Content-Length: 19\r\nContent-Type: application/json\r\n")],
+    "body in many pieces": [post()[:-15], *(post()[-at:][:1] for at in range(15, 0, -1)), post()],
+    "known head, body in many pieces": [post(), post()[:-15], *(post()[-at:][:1] for at in range(15, 0, -1)), post()],
+    "known head, the next request comes with the end of the body": [post(), post()[:-5], post()[-5:] + post()],
+    "long body, then another": [post(body=LONG)[:5000], post(body=LONG)[5000:40_000], post(body=LONG)[40_000:], post()],
+    "known head, long body, then another": [post(), post(body=LONG)[:5000], post(body=LONG)[5000:], post()],
+    "a probe": [get("/health/live"), get("/health/ready"), get("/health/live") + get("/v2/health/live")],
+    "a probe with a body": [get("/health/live", "Content-Length: 3\r\n") + b"abc", get("/health/live")],
+    "a probe by another method": [get("/health/live").replace(b"GET", b"HEAD"), get("/health/live")],
+    "a probe by an older protocol": [get("/health/live").replace(b"HTTP/1.1", b"HTTP/1.0")],
     "known head, more behind it": [post(), post() + post() + post()[:40], post()[40:]],
     "pipelined": [post() + post(body=b'{"tensor": 7}') + post(path="/predict", body=b"{}")],
     "pipelined, the first one slow to come": [post()[:-1], post()[-1:] + post() * 3],
@@ -188,6 +222,59 @@ def test_caller_who_only_listens_any_more_is_answered(ways: tuple[Server, Server
 @pytest.mark.parametrize("way", [0, 1])
 def test_caller_who_stops_in_the_middle_of_a_body_is_let_go_at_once(ways: tuple[Server, Server], way: int) -> None:
     assert ways[way].answers([post()[:-3]], half_close=True) == (b"", True)
+
+
+@pytest.mark.parametrize("way", [0, 1])
+def test_caller_who_stops_in_the_middle_of_a_long_body_is_let_go_at_once(ways: tuple[Server, Server], way: int) -> None:
+    ways[way].answers([post()])  # the head is known from here on
+    assert ways[way].answers([post(body=LONG)[:5000], post(body=LONG)[5000:9000]], half_close=True) == (b"", True)
+
+
+def test_length_alone_sets_no_memory_aside() -> None:
+    parts = assemble(Settings(max_body_bytes=1 << 32))
+    server = Server(parts, parts.heads)
+    head = b"POST /activate/relu HTTP/1.1\r\nHost: here\r\nContent-Type: application/x-npy\r\n"
+    before = peak_bytes()
+    for _ in range(4):
+        assert server.answers([head + b"Content-Length: 4000000000\r\n\r\nabc", b"def"]) == (b"", False)
+    assert peak_bytes() - before < 50 << 20
+    server.close()
+
+
+def test_body_is_let_go_with_its_answer() -> None:
+    parts = assemble(Settings())
+    server = Server(parts, parts.heads)
+    bodies = []
+    decode = parts.heads.hot[0].handler.__class__.plan
+
+    def plan(handler: Any, request: Request) -> Any:
+        found = decode(handler, request)
+        read = found.decode
+
+        def watched(body: Any) -> Any:
+            inputs = read(body)
+            bodies.extend(weakref.ref(array) for array in inputs.feeds.values())
+            return inputs
+
+        found.decode = watched
+        return found
+
+    rows = np.zeros((2000, 784), np.float32).tobytes()
+    request = b"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Type: application/octet-stream\r\n"
+    with pytest.MonkeyPatch.context() as patch, socket.create_connection(server.address) as connection:
+        patch.setattr(parts.heads.hot[0].handler.__class__, "plan", plan)
+        gc.collect()
+        gc.disable()  # a circle would keep it until the collector comes by
+        for _ in range(2):
+            connection.sendall(request + b"Content-Length: %d\r\n\r\n" % len(rows) + rows)
+            found = b""
+            while len(found) < 80_000:
+                found += connection.recv(1 << 16)
+        time.sleep(0.1)  # the connection is idle
+        assert bodies
+        assert not any(body() is not None for body in bodies)
+    gc.enable()
+    server.close()
 
 
 def test_connection_is_closed_behind_each_answer_while_the_server_drains() -> None:

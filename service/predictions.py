@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -84,14 +85,14 @@ def encode(model: Model, arrays: Sequence[Array], rows: int, wanted: str, form: 
     if wanted == media.RAW:
         return answer_pieces([raw.write(arrays[0])], media.RAW)
     if are_classes(model, arrays):
-        return _answer(_start(model), classes(model.metadata, arrays[0], form))
+        return _answer(_start(model.name, model.version), classes(model.metadata, arrays[0], form))
     return answer_json({"model": model.name, "version": model.version} | content(model, arrays, rows, columnar))
 
 
 def encode_classes(model: Model, scores: Array, rows: Sequence[int], form: Form) -> list[Response]:
     """The answers in JSON to several callers, each of whom has so many of the rows."""
     found = classes(model.metadata, scores, form)
-    start = _start(model)
+    start = _start(model.name, model.version)
     if len(rows) == len(found):
         return [_answer(start, [row]) for row in found]
     return [_answer(start, found[first:end]) for first, end in pairwise((0, *accumulate(rows)))]
@@ -102,8 +103,9 @@ def are_classes(model: Model, arrays: Sequence[Array]) -> bool:
     return model.metadata.is_classifier and arrays[0].ndim == 2
 
 
-def _start(model: Model) -> bytes:
-    return b'{"model":%b,"version":%b,"predictions":[' % (json.dumps(model.name), json.dumps(model.version))
+@lru_cache(1024)
+def _start(name: str, version: str) -> bytes:
+    return b'{"model":%b,"version":%b,"predictions":[' % (json.dumps(name), json.dumps(version))
 
 
 def _answer(start: bytes, predictions: Sequence[bytes]) -> Response:

@@ -7,7 +7,7 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint bench bench-triton train activations protos vendor clean
+.PHONY: help serve test check lint bench bench-overload bench-triton train activations protos vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
@@ -16,6 +16,7 @@ help:
 	@echo "make activations  write the activations' graphs again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
+	@echo "make bench-overload  few clients and far too many: goodput, statuses, probes, memory (needs wrk; a minute)"
 	@echo "make bench-triton this service under Triton's Perf Analyzer, over HTTP and gRPC (PERF_ANALYZER=perf_analyzer)"
 	@echo "make vendor       fetch the files of the API page again"
 
@@ -56,6 +57,10 @@ test: lint
 bench: $(DEV)/ready
 	@echo "==> this service and its peers, side by side (the first run makes their environments in build/bench)"
 	@$(DEV)/bin/python -m benchmarks
+
+bench-overload: $(DEV)/ready
+	@echo "==> few clients and far too many; a minute"
+	@$(DEV)/bin/python -m benchmarks.overload
 
 bench-triton: $(DEV)/ready
 	@echo "==> this service under Triton's Perf Analyzer ($(PERF_ANALYZER)); a few minutes"

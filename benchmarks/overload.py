@@ -116,7 +116,7 @@ def _load(server: Server, face: Face, requests: Any, clients: int, seconds: int)
 
 
 def row(name: str, clients: int, found: Sequence[Seen], few: Sequence[Seen]) -> list[str]:
-    """A row of the table: medians over rounds, and of what is worst the worst. `few` are the same rounds at few clients."""
+    """A row of the table: medians over rounds, and of what is worst the worst; `few` are the rounds at few clients."""
     ratio = median(one.rows_per_second / other.rows_per_second for one, other in zip(found, few, strict=True))
     return [
         name,

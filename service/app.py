@@ -25,6 +25,7 @@ from service.asgi import Endpoint
 from service.codecs import media
 from service.control import Control
 from service.copies import Copies
+from service.diagnosis.examiner import Examiner
 from service.engine import Engine
 from service.errors import MethodNotAllowed, NotFound, ServiceError
 from service.exchange import Handler, Request, Response, Route
@@ -39,6 +40,7 @@ from service.routes import (
     activate,
     catalogue,
     curve,
+    diagnose,
     health,
     kserve_v1,
     models,
@@ -105,6 +107,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     control.open()
     front = Front(settings, metrics, lifecycle)
     engine = Engine(scheduler)
+    examiner = Examiner()
     introspection = Introspection(repository, workers, settings)
 
     def observe() -> None:
@@ -133,6 +136,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         await control.close()
         await workers.close()
         watching.cancel()
+        examiner.close()
         scheduler.close()
 
     app = FastAPI(
@@ -153,6 +157,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *activate.routes(repository, engine),
         *catalogue.routes(repository),
         *curve.routes(repository, engine),
+        *diagnose.routes(repository, examiner),
         *models.routes(repository),
         *open_inference.routes(repository, engine, introspection),
         *repository_control.routes(control),

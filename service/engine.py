@@ -29,12 +29,10 @@ class Engine:
         self, request: Request, model: Model, session: Session, feeds: Mapping[str, Array], fetches: Sequence[str]
     ) -> Sequence[Array]:
         """The outputs named in `fetches`. Raises Unfit before anything is queued where the arrays do not fit."""
-        overridden = tuple(spec for spec in session.parameters if spec.name in feeds) if session.parameters else ()
-        check(feeds, (*session.inputs, *overridden) if overridden else session.inputs)
+        overridden = fit(session, feeds)
         rows = row_count(session, feeds)
         request.rows, request.model = _instances(model, feeds, rows), model
         # What overrides an initializer holds for a whole run, so it must not be joined with another caller's.
-        alone = bool(overridden)
         joinable = model.metadata.joinable
         result = await self._scheduler.run(
             session,
@@ -42,12 +40,19 @@ class Engine:
             fetches,
             rows=rows,
             joinable=joinable,
-            alone=alone,
+            alone=overridden,
             instances=request.rows,
             ran=model.tally.ran,
         )
         request.timings.took(result)
         return result.arrays
+
+
+def fit(session: Session, feeds: Mapping[str, Array]) -> bool:
+    """Whether initializers are overridden. Raises Unfit where the arrays do not fit the session's signature."""
+    overridden = tuple(spec for spec in session.parameters if spec.name in feeds) if session.parameters else ()
+    check(feeds, (*session.inputs, *overridden) if overridden else session.inputs)
+    return bool(overridden)
 
 
 def row_count(session: Session, feeds: Mapping[str, Array]) -> int:

@@ -6,6 +6,7 @@ onnx costs 40 MB of memory and a fifth of a second, so it is imported when it is
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -84,6 +85,17 @@ def check_external(path: Path) -> None:
             raise ModelError("it wants data from outside of its folder, which is never read.")
         if not (path.parent / location).is_file():
             raise ModelError(f"its data file `{location}` is missing.")
+
+
+def relocated(model: Any, path: Path) -> Path:
+    """The folder that the data of a graph loaded from `path` really lies in, to which the locations in the message are
+    changed: as bytes it has no place from which links could be followed."""
+    entries = [entry for tensor in _tensors(model) for entry in tensor.external_data if entry.key == KEY.decode()]
+    files = [(path.parent / entry.value).resolve() for entry in entries]
+    folder = Path(os.path.commonpath([file.parent for file in files])) if files else path.parent
+    for entry, file in zip(entries, files, strict=True):
+        entry.value = str(file.relative_to(folder))
+    return folder
 
 
 def is_inside(path: Path, location: str) -> bool:

@@ -63,6 +63,14 @@ class Runtime:
     keeps_memory: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A graph as bytes, and the folder of the files that it takes data from."""
+
+    graph: bytes
+    folder: Path | None = None
+
+
 class NotCarriedModel(ModelError):
     """The graph runs, but has an input, or only outputs (sequences, maps), that no tensor protocol can carry."""
 
@@ -75,9 +83,9 @@ class Session:
     """A graph, ready to run. `inputs`, `outputs` and `parameters` (the initializers a caller may override) come from
     the graph itself; `provider` is the one really in use.
 
-    `content` is another graph than that of the file, whose data lies where that of the file's does."""
+    `content` is run in the place of the file, which it is made from."""
 
-    def __init__(self, path: Path, runtime: Runtime, content: bytes | None = None) -> None:
+    def __init__(self, path: Path, runtime: Runtime, content: Content | None = None) -> None:
         self._session, labels = _open(path, runtime, content)
         self.provider: str = self._session.get_providers()[0]
         self.metadata: dict[str, str] = labels | self._session.get_modelmeta().custom_metadata_map
@@ -211,27 +219,27 @@ def redact(message: str) -> str:
     return " ".join(message.split())[:500]
 
 
-def _open(path: Path, runtime: Runtime, content: bytes | None) -> tuple[Any, dict[str, str]]:
+def _open(path: Path, runtime: Runtime, content: Content | None) -> tuple[Any, dict[str, str]]:
     """The session, and the labels of the classes where a map by label gave way to a tensor."""
     path = path.absolute()  # what `redact` is to find in messages
     try:
         graph.check_external(path)
     except OSError as error:
         raise ModelError(f"it cannot be read ({error.strerror}).") from error
-    session = _session(str(path) if content is None else content, path, runtime)
+    session = _session(content, path, runtime)
     if content is None and any(end.type.startswith("seq(map(") for end in session.get_outputs()):
-        content, labels = graph.without_maps(path)
+        changed, labels = graph.without_maps(path)
         with suppress(ModelError):  # a map of something else than rows of scores stays what it is
-            return (session, {}) if content is None else (_session(content, path, runtime), labels)
+            return (session, {}) if changed is None else (_session(Content(changed), path, runtime), labels)
     return session, {}
 
 
-def _session(source: str | bytes, path: Path, runtime: Runtime) -> Any:
+def _session(content: Content | None, path: Path, runtime: Runtime) -> Any:
     provider = usable_provider(runtime.providers)
     try:
         session = ort.InferenceSession(
-            source,
-            _options(path, runtime),
+            str(path) if content is None else content.graph,
+            _options(runtime, None if content is None else content.folder),
             providers=[provider, CPU][: 1 if provider == CPU else 2],
             disabled_optimizers=BROKEN_OPTIMIZERS,
         )
@@ -243,7 +251,7 @@ def _session(source: str | bytes, path: Path, runtime: Runtime) -> Any:
     return session
 
 
-def _options(path: Path, runtime: Runtime) -> Any:
+def _options(runtime: Runtime, folder: Path | None) -> Any:
     options = ort.SessionOptions()
     options.enable_cpu_mem_arena = runtime.keeps_memory
     options.log_severity_level = 3  # its warnings about overridable initializers would fill the log
@@ -252,8 +260,8 @@ def _options(path: Path, runtime: Runtime) -> Any:
     # A spinning pool burns the quota of a container between two requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    # Where a graph that comes as bytes finds its data.
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+    if folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return options
 
 

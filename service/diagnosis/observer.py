@@ -23,7 +23,7 @@ from service.diagnosis.recognition import Unseen
 from service.diagnosis.wiring import COPIES, Wiring
 from service.errors import ModelError, NotCarried, NotReady
 from service.model import Model
-from service.session import Run, Runtime, Session
+from service.session import Content, Run, Runtime, Session
 from service.tensors import Array
 
 Feeds = Mapping[str, Array]
@@ -74,8 +74,11 @@ class GraphObserver(Observer):
     """Of a network: the activations are found in its graph."""
 
     def __init__(self, path: Path, runtime: Runtime) -> None:
-        model = graph.inlined(graph.load(path))
-        network = nodes.read(model, path.parent)
+        model = graph.load(path)
+        graph.check_external(path)
+        folder = graph.relocated(model, path)
+        model = graph.inlined(model)
+        network = nodes.read(model, folder)
         wiring = Wiring(network)
         found = recognition.recognised(network)
         sums = {f"{one.y}/before": (one.x, one.bias) for one in found if one.bias is not None}
@@ -83,7 +86,7 @@ class GraphObserver(Observer):
         self.unseen = tuple(recognition.unseen(network))
         if not found:
             return
-        self.session = Session(path, runtime, nodes.with_outputs(model, _distinct(ends), sums))
+        self.session = Session(path, runtime, Content(nodes.with_outputs(model, _distinct(ends), sums), folder))
         floats = {spec.name for spec in self.session.outputs if spec.datatype.is_float}
         kept = [(one, names) for one, names in zip(found, ends, strict=True) if floats.issuperset(filter(None, names))]
         self._ends = [names for _, names in kept]

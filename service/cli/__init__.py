@@ -1,4 +1,4 @@
-"""The command line: `actserve serve | predict | activate | models | check`."""
+"""The command line: `actserve serve | predict | activate | diagnose | models | check`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from service import __version__
 
-COMMANDS = ("serve", "predict", "activate", "models", "check")
+COMMANDS = ("serve", "predict", "activate", "diagnose", "models", "check")
 
 
 class Commands(click.Group):

@@ -47,14 +47,14 @@ class Record:
 
 @dataclass(slots=True)
 class Diagnosis:
-    """`inputs` are the model's, `is_joinable` says whether its rows are known not to touch each other; `was_split`
-    tells of rows that went through in pieces although that is not known."""
+    """`inputs` are the model's, `is_joinable` says whether its rows are known not to touch each other; `split_into`
+    tells of how many rows the pieces were in which rows went through although that is not known."""
 
     observer: Observer
     inputs: Sequence[TensorSpec]
     is_joinable: bool
     rows: int = 0
-    was_split: bool = False
+    split_into: int = 0
     records: list[Record] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +72,8 @@ class Diagnosis:
                 record.add(observed, first)
             return
         step = min(PIECE_ROWS, max(1, PIECE_BYTES // max(1, _bytes(row))))
-        self.was_split |= rows > step and not self.is_joinable
+        if rows > step and not self.is_joinable:
+            self.split_into = max(step, self.split_into)
         self._in_pieces(feeds, rows, step, run, row)
 
     def _one_row(self, feeds: Feeds, rows: int, run: Run) -> list[Observed] | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.diagnosis import slopes
-from service.diagnosis.diagnosis import PIECE_ROWS, Diagnosis
+from service.diagnosis.diagnosis import Diagnosis
 
 ENOUGH_ROWS = 100  # fewer warn of nothing
 MANY_UNITS = 0.1  # the share of dead or saturated units that is worth a warning
@@ -48,11 +48,11 @@ def _about(layers: Sequence[Told], diagnosis: Diagnosis, *, is_well: bool) -> It
         yield Finding(None, "ok", _well(layers, diagnosis.rows))
     for hidden in diagnosis.observer.unseen:
         yield Finding(hidden.node, "note", f"`{hidden.node}` {hidden.why}.")
-    if diagnosis.was_split:
+    if size := diagnosis.split_into:
         yield Finding(
             None,
             "note",
-            f"The rows went through the graph in pieces of {PIECE_ROWS:,} at most, and it is not known that its rows do"
+            f"The rows went through the graph in pieces of {size:,} at most, and it is not known that its rows do"
             " not touch each other. Where they do, one run of all would give other numbers; `actserve check` tries.",
         )
 
@@ -107,7 +107,7 @@ def _dead(layer: Told, rows: int) -> str:
 
 def _saturated(layer: Told, rows: int) -> str:
     count = _count(layer, "saturated_units")
-    said = f"{count} of `{layer['node']}` had a slope below 0.01 on {_these(rows)}, all of them"
+    said = f"{count} of `{layer['node']}` had a slope below 0.01 on {'each of ' * (rows > 1)}{_these(rows)}"
     if layer["is_output"]:
         return f"{said}; at the output of a model that is certainty, and no fault by itself. {_evidence(rows, 'bends')}"
     return (
@@ -126,7 +126,9 @@ def _sparse(layer: Told, rows: int) -> str:
 
 def _vanishing(layer: Told, rows: int) -> str:
     times = (
-        f", so that a gradient comes out {1 / layer['slope_mean']:,.0f} times smaller" if layer["slope_mean"] else ""
+        f", so that a gradient comes out about {1 / layer['slope_mean']:,.0f} times smaller"
+        if layer["slope_mean"]
+        else ""
     )
     return (
         f"The mean slope of `{layer['node']}` is {layer['slope_mean']:.2g} on {_these(rows)}{times}. What is known to"

@@ -122,7 +122,8 @@ def observer(model: Model, runtime: Runtime) -> Observer:
         with model.reopened() as path:
             return _observer(model, path, runtime)
     except ModelError as error:
-        raise NotReady(f"Model `{model.name}` cannot be looked into: {error}") from error
+        again = (("Retry-After", "5"),)
+        raise NotReady(f"Model `{model.name}` cannot be looked into: {error}", headers=again) from error
 
 
 def _observer(model: Model, path: Path, runtime: Runtime) -> Observer:

@@ -10,6 +10,7 @@ from service.diagnosis.wiring import Wiring
 from service.nodes import Node
 
 NO_BOUND = 6e4  # a bound as far as the end of FP16 keeps numbers from overflowing, and bends nothing
+BOOL = 9  # TensorProto.DataType
 COMPARISONS = {"Greater": True, "GreaterOrEqual": True, "Less": False, "LessOrEqual": False}
 
 
@@ -94,20 +95,20 @@ def leaky(node: Node, wiring: Wiring) -> Activation | None:
 
 def chosen(node: Node, wiring: Wiring) -> Activation | None:
     """`Where(x > threshold, x, …)`: relu, leaky_relu, elu or threshold"""
-    if node.op != "Where" or (condition := _condition(node.inputs[0], wiring)) is None:
+    if node.op != "Where" or (held := condition(node.inputs[0], wiring)) is None:
         return None
-    x, threshold, is_above = condition
+    x, threshold, is_above = held
     above, below = node.inputs[1:] if is_above else node.inputs[:0:-1]
-    if wiring.source(above) != wiring.source(x):
+    if wiring.source(above) != x:
         return None
     ends = (node, above, node.outputs[0])
     if (value := wiring.number(below)) is not None:
         is_relu = threshold == value == 0
         return Activation("relu" if is_relu else "threshold", *ends, {} if is_relu else _threshold(threshold, value))
-    slope = _multiple(below, wiring.source(x), wiring)
+    slope = _multiple(below, x, wiring)
     if threshold == 0 and slope is not None:
         return Activation("leaky_relu", *ends, {"alpha": slope})
-    alpha = _power_less_one(below, wiring.source(x), wiring)
+    alpha = _power_less_one(below, x, wiring)
     return Activation("elu", *ends, {"alpha": alpha}) if threshold == 0 and alpha is not None else None
 
 
@@ -115,19 +116,27 @@ def _threshold(threshold: float, value: float) -> dict[str, float | str]:
     return {"threshold": threshold, "value": value}
 
 
-def _condition(tensor: str, wiring: Wiring) -> tuple[str, float, bool] | None:
+def condition(tensor: str, wiring: Wiring) -> tuple[str, float, bool] | None:
     """(x, number, whether it is true above the number)"""
-    node = wiring.producer(tensor)
+    node = truth(tensor, wiring)
     if node is not None and node.op == "Not":
-        inner = _condition(node.inputs[0], wiring)
+        inner = condition(node.inputs[0], wiring)
         return None if inner is None else (inner[0], inner[1], not inner[2])
     if node is None or node.op not in COMPARISONS:
         return None
     left, right = node.inputs
     if (number := wiring.number(right)) is not None:
-        return left, number, COMPARISONS[node.op]
+        return wiring.source(left), number, COMPARISONS[node.op]
     number = wiring.number(left)
-    return None if number is None else (right, number, not COMPARISONS[node.op])
+    return None if number is None else (wiring.source(right), number, not COMPARISONS[node.op])
+
+
+def truth(tensor: str, wiring: Wiring) -> Node | None:
+    """The operator that made a condition, which some exporters cast to what it is."""
+    node = wiring.producer(tensor)
+    while node is not None and node.op == "Cast" and node.attributes.get("to") == BOOL:
+        node = wiring.producer(node.inputs[0])
+    return node
 
 
 def _multiple(tensor: str, x: str, wiring: Wiring) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.diagnosis import formulas, operators, pieces
+from service.diagnosis import formulas, operators, pieces, shrinks
 from service.diagnosis.activation import Activation
 from service.diagnosis.wiring import Wiring
 from service.nodes import Network, Node
@@ -40,10 +40,17 @@ def _of(node: Node, wiring: Wiring) -> Iterator[Activation]:
     if not any(name in wiring.live for name in node.inputs):
         return
     yield from filter(None, (formulas.found(core, wiring) for core in formulas.cores(node, wiring)))
-    for reader in (pieces.bounded, pieces.leaky, pieces.chosen, formulas.quotient, operators.recognised):
+    for reader in READERS:
         if activation := reader(node, wiring):
             yield activation
             return
+
+
+READERS = (
+    *(pieces.bounded, pieces.leaky, pieces.chosen),
+    *(shrinks.shrunk, shrinks.softsign),
+    *(formulas.quotient, operators.recognised),
+)
 
 
 def _is_part(index: int, others: object, found: list[Activation], cones: list[set[int]], wiring: Wiring) -> bool:

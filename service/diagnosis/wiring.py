@@ -117,8 +117,10 @@ def _is_copy(node: Node) -> bool:
 def _one_number(values: np.ndarray) -> float | None:
     if not values.size or values.dtype.kind not in "fiuV":
         return None
-    numbers = values.astype(np.float64).ravel()
-    return float(numbers[0]) if (numbers == numbers[0]).all() else None
+    if not (values == values.flat[0]).all():
+        return None
+    first = values.flat[0]
+    return float(str(first)) if values.dtype.kind == "f" else float(first)  # 0.1 is meant, though FP32 holds another
 
 
 def _combined(node: Node, operands: list[Sum]) -> Sum | None:

@@ -115,6 +115,22 @@ FORMS = {
     "quick gelu of onnxruntime": ("y = com.microsoft.QuickGelu(x)", "swish", {"alpha": 1.702}),
     "fast gelu of onnxruntime": ("y = com.microsoft.FastGelu(x)", *GELU_TANH),
     "gelu of onnxruntime": ("y = com.microsoft.Gelu(x)", *GELU),
+    "softsign": ("a = Abs(x) b = Add(one, a) y = Div(x, b)", "softsign", {}),
+    "hardshrink by size": ("a = Abs(x) c = LessOrEqual(a, half) y = Where(c, zero, x)", "hardshrink", {"lambd": 0.5}),
+    "hardshrink by sides": (
+        "a = Greater(x, one) b = Less(x, less) d = Cast <to = 9> (b) c = Or(a, d) y = Where(c, x, zero)",
+        *("hardshrink", {"lambd": 1.0}),
+    ),
+    "softshrink by size": (
+        "a = Abs(x) c = Greater(a, half) s = Sign(x) p = Mul(s, half)"
+        " q = Sub(x, p) z = Mul(x, zero) y = Where(c, q, z)",
+        *("softshrink", {"lambd": 0.5}),
+    ),
+    "softshrink by sides": (
+        "a = Greater(x, one) p = Sub(x, one) q = Where(a, p, zero)"
+        " b = Less(x, less) r = Add(x, one) s = Where(b, r, zero) y = Add(q, s)",
+        *("softshrink", {"lambd": 1.0}),
+    ),
     "LeakyRelu": ("y = LeakyRelu(x)", "leaky_relu", {"alpha": 0.01}),
     "LeakyRelu flat": ("y = LeakyRelu <alpha = 0.0> (x)", "relu", {}),
     "Elu": ("y = Elu <alpha = 0.3> (x)", "elu", {"alpha": 0.3}),
@@ -156,7 +172,7 @@ def test_form_is_one_activation_from_the_tensor_before_it(written: Any, form: st
     assert (activation.kind, activation.x, activation.y) == (kind, "x", "last" if before else "y")
     assert activation.parameters.keys() == parameters.keys()
     for name, value in parameters.items():
-        assert activation.parameters[name] == (pytest.approx(value, rel=1e-6) if isinstance(value, float) else value)
+        assert activation.parameters[name] == (pytest.approx(value, rel=1e-7) if isinstance(value, float) else value)
 
 
 def test_constants_may_be_initializers_of_any_shape_that_is_one_number(written: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from service.diagnosis import axes
 from service.diagnosis.measurement import Measurement
 from service.diagnosis.observer import Feeds, Layer, Observed, Observer
@@ -40,7 +42,8 @@ class Record:
     def add(self, seen: Observed, rows: int | None) -> None:
         """Takes values in; `rows` is the axis along which pieces follow each other, None where the layer has none."""
         axis = axes.chosen(self.layer.axis, seen.y.ndim)
-        self.measurement.add(seen.x, seen.y, None if axis == rows else axis, self.layer.slope, seen.beside)
+        x = seen.x if seen.x.shape == seen.y.shape else np.broadcast_to(seen.x, seen.y.shape)
+        self.measurement.add(x, seen.y, None if axis == rows else axis, self.layer.slope, seen.beside)
         before = self.shape[rows] if rows is not None and rows < len(self.shape) else 0
         self.shape = tuple(size + before * (index == rows) for index, size in enumerate(seen.y.shape))
 
@@ -79,12 +82,18 @@ class Diagnosis:
     def _one_row(self, feeds: Feeds, rows: int, run: Run) -> list[Observed] | None:
         """What the first row gives by itself, from which is seen how large the rest is, and along which axis of a
         tensor the rows lie. None where there are no rows that could be taken apart."""
-        if rows < 2 or not all(spec.has_rows and len(feeds[spec.name]) == rows for spec in self.inputs):
+        if rows < 2 or not self._have_rows(feeds, rows):
             return None
         try:
             return self.observer.observe(run, self._piece(feeds, 0, 1))
         except Unfit:
             return None
+
+    def _have_rows(self, feeds: Feeds, rows: int) -> bool:
+        """Whether the first axis of every input counts the rows: of several, by its name, which must be one."""
+        names = {spec.shape[0] if spec.shape else None for spec in self.inputs}
+        is_one = len(self.inputs) == 1 or self.is_joinable or (len(names) == 1 and None not in names)
+        return is_one and all(spec.has_rows and len(feeds[spec.name]) == rows for spec in self.inputs)
 
     def _in_pieces(self, feeds: Feeds, rows: int, step: int, run: Run, row: list[Observed]) -> None:
         along: list[int | None] = [0] * len(row)

@@ -9,6 +9,7 @@ from service.diagnosis.activation import Activation
 from service.diagnosis.wiring import Wiring
 from service.nodes import Node
 
+CHAIN = 4  # operators, one after the other, that are seen as one
 NO_BOUND = 6e4  # a bound as far as the end of FP16 keeps numbers from overflowing, and bends nothing
 BOOL = 9  # TensorProto.DataType
 COMPARISONS = {"Greater": True, "GreaterOrEqual": True, "Less": False, "LessOrEqual": False}
@@ -23,11 +24,11 @@ class Bounds:
     high: float
 
 
-def bounds(node: Node, wiring: Wiring) -> Bounds | None:
+def bounds(node: Node, wiring: Wiring, depth: int = CHAIN) -> Bounds | None:
     """What this operator, and such operators before it, hold within bounds; None where it does no such thing."""
     found = _own(node, wiring)
-    before = wiring.producer(found.x) if found is not None else None
-    inner = bounds(before, wiring) if before is not None else None
+    before = wiring.producer(found.x) if found is not None and depth else None
+    inner = bounds(before, wiring, depth - 1) if before is not None else None
     if found is None or inner is None or not inner.low <= found.high or not found.low <= inner.high:
         return found
     return Bounds(inner.x, max(inner.low, found.low), min(inner.high, found.high))

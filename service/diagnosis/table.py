@@ -25,7 +25,7 @@ def write(told: Told) -> str:
         lines += [*_aligned([HEAD, *(_line(layer) for layer in told["layers"])]), ""]
     for finding in told["findings"]:
         lines += wrap(f"{finding['severity']}: {finding['text']}", WIDTH, subsequent_indent="  ")
-    return "\n".join(lines)
+    return "\n".join("".join(sign if sign.isprintable() else "?" for sign in line) for line in lines)
 
 
 def number(value: float) -> str:

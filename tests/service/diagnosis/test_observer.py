@@ -397,6 +397,44 @@ def test_later_rows_add_to_those_before(written: Any) -> None:
     assert (found.rows, record.shape, record.measurement.counts["seen"].tolist()) == (36, (36, 16), [36] * 16)
 
 
+@pytest.mark.parametrize(("second", "pieces"), [("n", [1, 4, 4, 3]), ("m", [11])])
+def test_rows_of_several_inputs_are_taken_apart_where_they_are_the_same(
+    written: Any, diagnosed: Any, monkeypatch: pytest.MonkeyPatch, second: str, pieces: list[int]
+) -> None:
+    """A table that happens to have as many rows as the batch is no batch."""
+    body = "z = Constant <value = float {0.0}> () s = ReduceSum <keepdims = 0> (t) p = Add(x, s) y = Relu(p)"
+    text = f"g (float[n, 3] x, float[{second}, 3] t) => (float[n, 3] y) {{ {body} }}"
+    runs = []
+    real = GraphObserver.observe
+    monkeypatch.setattr(
+        GraphObserver, "observe", lambda self, run, feeds: runs.append(len(feeds["x"])) or real(self, run, feeds)
+    )
+    monkeypatch.setattr(diagnosis_module, "PIECE_ROWS", 4)
+    x = RNG.normal(size=(11, 3)).astype(np.float32)
+    diagnosed(written(text), {"x": x, "t": x})
+    assert runs == pieces
+
+
+def test_activation_that_widens_what_comes_in_is_measured_in_its_own_shape(written: Any, diagnosed: Any) -> None:
+    text = "g (float[n, 1] x) => (float[n, 4] y) { y = Max(x, z) }"
+    (layer,) = diagnosed(written(text, {"z": np.zeros(4, np.float32)}), np.array([[-1], [2]], np.float32))["layers"]
+    assert (layer["shape"], layer["units"], layer["zero_share"], layer["slope_mean"]) == ([2, 4], 4, 0.5, 0.5)
+
+
+def test_functions_of_a_model_are_observed(written: Any, diagnosed: Any) -> None:
+    text = """g (float[n, 4] x) => (float[n, 4] y) { a = own.Gate(x) y = own.Gate(a) }
+        <domain: "own", opset_import: ["" : 20]> Gate (u) => (v) { s = Sigmoid(u) v = Mul(u, s) }"""
+    path = written(text)
+    model = onnx.load(path)
+    model.opset_import.add(domain="own", version=1)
+    onnx.save(model, path)
+    x = RNG.normal(size=(9, 4)).astype(np.float32)
+    layers = diagnosed(path, x)["layers"]
+    assert [layer["activation"] for layer in layers] == ["silu", "silu"]
+    assert len({layer["node"] for layer in layers}) == 2
+    assert layers[0]["mean"] == pytest.approx((x / (1 + np.exp(-x))).mean(), rel=1e-5)
+
+
 # --- other makers' models, other files ---
 
 

@@ -108,6 +108,13 @@ def test_table_has_a_line_for_each_layer_and_each_finding(told: dict[str, Any]) 
     assert sum(line.startswith(("error:", "warning:", "note:", "ok:")) for line in lines) == len(told["findings"])
 
 
+def test_signs_that_would_steer_a_terminal_are_not_printed(told: dict[str, Any]) -> None:
+    told["layers"][0]["node"] = "\x1b[31mred\x07"
+    text = table.write(told)
+    assert "?[31mred?" in text
+    assert all(sign.isprintable() for line in text.splitlines() for sign in line)
+
+
 @pytest.mark.parametrize(
     ("share", "drawn"), [(0, "    "), (0.001, "▏   "), (0.25, "█   "), (0.5, "██  "), (0.53, "██▏ "), (1, "████")]
 )

@@ -58,8 +58,9 @@ class Histogram:
         if not self._buckets.size:
             return [], []
         if low == high:
-            return [low - 0.5, low + 0.5], [int(self._counts.sum())]
-        wanted = _buckets(np.linspace(low, high, bins + 1)[1:-1])
+            spare = max(0.5, abs(low) / 1024)
+            return [low - spare, low + spare], [int(self._counts.sum())]
+        wanted = _buckets(np.linspace(max(low, -LARGEST), min(high, LARGEST), bins + 1)[1:-1])
         inner = np.unique(wanted[(wanted > self._buckets[0]) & (wanted <= self._buckets[-1])])
         sums = np.concatenate([[0], np.cumsum(self._counts)])
         below = sums[np.searchsorted(self._buckets, inner)]

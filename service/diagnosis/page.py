@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator
 from itertools import pairwise
-from math import isfinite, log1p
+from math import inf, log1p
 
 from service import plot
 from service.diagnosis.report import Told
 from service.diagnosis.table import number
 
-WIDTH, HEIGHT, BELOW = 420, 150, 24  # of a histogram; its axis stands below
+WIDTH, HEIGHT, BELOW, EDGE = 420, 150, 24, 10  # of a histogram; its axis stands below, and needs room at its ends
 CELL, ACROSS = 12, 32  # of the map: pixels of a unit, units in a line
 MAX_CELLS = 4096
 
@@ -23,7 +24,8 @@ STYLE = """
   --ok: #7fd1a0 } }
 body { margin: 0 auto; padding: 1.5rem; max-width: 62rem; font: 15px/1.5 system-ui, sans-serif; color: var(--text);
   background: var(--ground) }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 0 0 .5rem; overflow-wrap: anywhere }
+h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 0; overflow-wrap: anywhere }
+h2 + p { margin: 0 0 .8rem }
 .soft { color: var(--soft) }
 ul { padding: 0; list-style: none } li { margin: .5rem 0; padding: .5rem .8rem; border-left: 4px solid var(--soft);
   background: var(--card) }
@@ -58,14 +60,14 @@ def write(told: Told, source: str = "") -> str:
 
 
 def _finding(finding: Told) -> str:
-    severity = finding["severity"]
-    return f'<li class="{severity}"><strong>{severity}</strong> {html.escape(finding["text"])}</li>'
+    text = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(finding["text"]))
+    return f'<li class="{finding["severity"]}"><strong>{finding["severity"]}</strong> {text}</li>'
 
 
 def _layer(layer: Told) -> str:
     facts = "".join(f"<div><dt>{name}</dt><dd>{html.escape(text)}</dd></div>" for name, text in _facts(layer))
     return (
-        f"<section><h2>{html.escape(layer['node'])} <span class='soft'>{html.escape(_kind(layer))}</span></h2>"
+        f"<section><h2>{html.escape(layer['node'])}</h2><p class='soft'>{html.escape(_kind(layer))}</p>"
         f"<dl>{facts}</dl><div class='plots'>{_histogram(layer)}{_map(layer)}</div></section>"
     )
 
@@ -82,7 +84,7 @@ def _kind(layer: Told) -> str:
 
 def _facts(layer: Told) -> Iterator[tuple[str, str]]:
     before = layer["pre_activation"]
-    yield "shape", " × ".join(map(str, layer["shape"])) or "one number"
+    yield "shape", " × ".join(f"{size:,}" for size in layer["shape"]) or "one number"
     yield "zeros", f"{layer['zero_share']:.1%}"
     yield "dead units", _units(layer, "dead")
     yield "saturated units", _units(layer, "saturated")
@@ -99,8 +101,9 @@ def _units(layer: Told, kind: str) -> str:
 
 def _histogram(layer: Told) -> str:
     edges, counts = layer["histogram"]["edges"], layer["histogram"]["counts"]
-    if not counts:
-        return "<figure><figcaption>No value is finite.</figcaption></figure>"
+    if not counts or not 1e-300 < edges[-1] - edges[0] < inf:
+        reason = "No axis can be drawn for such a range." if counts else "No value is finite."
+        return f"<figure><figcaption>{reason}</figcaption></figure>"
     low, high = edges[0], edges[-1]
     scale, most = (WIDTH - 2) / (high - low), log1p(max(counts))
     bars = []
@@ -114,11 +117,10 @@ def _histogram(layer: Told) -> str:
     ticks = "".join(
         f'<text x="{1 + (value - low) * scale:.2f}" y="{HEIGHT + 16}" text-anchor="middle">{value:g}</text>'
         for value in plot.ticks((low, high))
-        if isfinite(value)
     )
     return (
-        f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT + BELOW}" width="{WIDTH}" role="img"><title>Histogram of'
-        f" {html.escape(layer['node'])}</title>{''.join(bars)}"
+        f'<figure><svg viewBox="{-EDGE} 0 {WIDTH + 2 * EDGE} {HEIGHT + BELOW}" width="{WIDTH}" role="img">'
+        f"<title>Histogram of {html.escape(layer['node'])}</title>{''.join(bars)}"
         f'<line class="axis" x1="0" x2="{WIDTH}" y1="{HEIGHT}" y2="{HEIGHT}"/>{ticks}</svg>'
         "<figcaption>values after the activation; counts on a logarithmic scale</figcaption></figure>"
     )

@@ -23,13 +23,21 @@ class Bounds:
     low: float
     high: float
 
+    @property
+    def is_whole(self) -> bool:
+        """True for an activation, False for one half of it."""
+        return -inf < self.low <= 0 < self.high
+
 
 def bounds(node: Node, wiring: Wiring, depth: int = CHAIN) -> Bounds | None:
-    """What this operator, and such operators before it, hold within bounds; None where it does no such thing."""
+    """What this operator holds within bounds, together with those before it unless each is whole by itself; None where
+    it does no such thing."""
     found = _own(node, wiring)
     before = wiring.producer(found.x) if found is not None and depth else None
     inner = bounds(before, wiring, depth - 1) if before is not None else None
     if found is None or inner is None or not inner.low <= found.high or not found.low <= inner.high:
+        return found
+    if found.is_whole and inner.is_whole:
         return found
     return Bounds(inner.x, max(inner.low, found.low), min(inner.high, found.high))
 

@@ -16,7 +16,7 @@ FLOAT_TYPES = {1, 10, 11, 16}  # TensorProto.DataType: FLOAT, FLOAT16, DOUBLE, B
 ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Neg", "Pow", "Sum", "Reciprocal"}
 RESHAPES = {"Unsqueeze", "Squeeze", "Reshape", "Expand"}  # of a constant that is one number
 DEPTH = 10  # operators between a formula's ends; the longest known, gelu by tanh, has eight
-MAX_TERMS = 8
+MAX_TERMS, MAX_POWER = 8, 8
 
 Term = tuple[str, ...]  # a product of tensors, () being 1
 Sum = dict[Term, float]  # terms and their coefficients
@@ -59,9 +59,13 @@ class Wiring:
         square = self.number(node.inputs[0]) if node.op == "Sqrt" else None
         return None if square is None or square < 0 else sqrt(square)
 
-    def expanded(self, tensor: str, stops: Collection[str], depth: int = DEPTH) -> Sum:
+    def expanded(self, tensor: str, stops: Collection[str]) -> Sum:
         """The tensor as a sum of products of others. It is not looked into those of `stops`, nor into what is made by
         more than arithmetic with numbers."""
+        return self._expanded(tensor, stops, DEPTH, {})
+
+    def _expanded(self, tensor: str, stops: Collection[str], depth: int, known: dict[tuple[str, int], Sum]) -> Sum:
+        """`known` are those found already: a tensor may be used many times."""
         tensor = self.source(tensor)
         if tensor in stops:
             return {(tensor,): 1.0}
@@ -70,8 +74,11 @@ class Wiring:
         node = self.producers.get(tensor)
         if node is None or depth == 0 or node.op not in ARITHMETIC:
             return {(tensor,): 1.0}
-        found = _combined(node, [self.expanded(name, stops, depth - 1) for name in node.inputs])
-        return found if found is not None and len(found) <= MAX_TERMS else {(tensor,): 1.0}
+        if (tensor, depth) not in known:
+            found = _combined(node, [self._expanded(name, stops, depth - 1, known) for name in node.inputs])
+            is_short = found is not None and len(found) <= MAX_TERMS and max(map(len, found), default=0) <= MAX_POWER
+            known[tensor, depth] = found if found is not None and is_short else {(tensor,): 1.0}
+        return known[tensor, depth]
 
     def behind(self, tensor: str, depth: int = DEPTH) -> Iterator[str]:
         """The tensor and those that it is made of by arithmetic, the nearest first; no constants."""

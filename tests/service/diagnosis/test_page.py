@@ -61,6 +61,7 @@ def test_page_is_well_formed_and_needs_nothing_else(told: dict[str, Any]) -> Non
     for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
         ElementTree.fromstring(svg)
     assert "<odd>" not in text
+    assert "<code>b</code>" in text
     assert "&lt;odd&gt; &amp; node" in text
     assert "rows &amp; columns.npy" in text
 
@@ -89,6 +90,20 @@ def test_page_and_table_of_no_finite_value_have_a_dash(written: Any, diagnosed: 
     report = diagnosed(written(TEXT), np.full((2, 12), np.nan, np.float32))
     assert "No value is finite." in page.write(report)
     assert "– ± –" in table.write(report)
+
+
+@pytest.mark.parametrize(
+    "values", [[1e300, 1e300], [-1.7e308, 1.7e308], [0, 5e-324], [1e-300, 2e-300], [1e6, 1e6 + 1e-9], [7, 7]]
+)
+def test_page_and_table_of_any_range_are_drawn(written: Any, diagnosed: Any, values: list[float]) -> None:
+    text = "g (double[n, 1] x) => (double[n, 1] y) { a = Mul(x, f) y = Max(x, a) }"
+    path = written(text, {"f": np.full((), 0.999)})
+    report = diagnosed(path, np.array(values, np.float64).reshape(-1, 1))
+    (layer,) = report["layers"]
+    assert sum(layer["histogram"]["counts"]) == 2
+    for svg in re.findall(r"<svg.*?</svg>", page.write(report), re.DOTALL):
+        ElementTree.fromstring(svg)
+    assert table.write(report)
 
 
 def test_page_and_table_without_layers_have_the_finding(written: Any, diagnosed: Any) -> None:

@@ -213,6 +213,21 @@ def test_part_that_others_use_too_is_a_layer_as_well(written: Any) -> None:
     assert [one.kind for one in found(written(text))] == ["sigmoid", "silu"]
 
 
+def test_one_behind_the_other_are_two_layers(written: Any) -> None:
+    body = with_constants("a = Relu(x) b = Relu(a) y = Clip(b, zero, six)")
+    chain = found(written(f"g (float[n, 4] x) => (float[n, 4] y) {{ {body} }}"))
+    assert [(one.kind, one.x) for one in chain] == [("relu", "x"), ("relu", "a"), ("relu6", "b")]
+
+
+def test_arithmetic_of_any_size_is_read_in_time(written: Any) -> None:
+    """Each tensor is used twice by the next, so that formulas written out would double with every operator."""
+    body = "t = Sigmoid(x) " + " ".join(
+        f"u{step} = {'Add' if step % 2 else 'Mul'}({before}, {before})"
+        for step, before in enumerate(["t", *(f"u{step}" for step in range(199))])
+    )
+    assert [one.kind for one in found(written(f"g (float[n, 4] x) => (float[n, 4] u199) {{ {body} }}"))] == ["sigmoid"]
+
+
 def test_layers_come_in_execution_order(written: Any) -> None:
     text = """g (float[n, 4] x) => (float[n, 4] y) {
         a = Relu(x) b = Tanh(a) s = Sigmoid(b) c = Mul(s, b) d = Selu(c) e = Softplus(d) y = Softmax(e) }"""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import os
 import re
 import signal
 import sys
@@ -24,9 +23,9 @@ from benchmarks.bodies import Bodies
 from benchmarks.cases import Case
 from benchmarks.environments import BUILD
 from benchmarks.faces import Face
-from benchmarks.oracle import Oracle
+from benchmarks.ours import running
 from benchmarks.peers import ROOT
-from benchmarks.processes import Server, free_port
+from benchmarks.processes import Server
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 COMMAND = "make bench-overload"
@@ -87,7 +86,7 @@ def _measure(rounds: int, seconds: int) -> tuple[list[list[str]], str]:
     """The rows of the table, and how often each status was answered."""
     bodies = Bodies(BUILD / "overload")
     rows = []
-    with _server() as server, tqdm(total=2 * rounds * len(KINDS), unit="", leave=False) as progress:
+    with running("overload") as server, tqdm(total=2 * rounds * len(KINDS), unit="", leave=False) as progress:
         for name, (kind, face) in KINDS.items():
             requests = bodies.requests(face, Case(kind, ROWS, FEW))
             seen: dict[int, list[Seen]] = {FEW: [], MANY: []}
@@ -175,21 +174,6 @@ def _statuses(server: Server) -> str:
 
 def _url(server: Server, face: Face) -> str:
     return f"http://127.0.0.1:{server.port}{face.path}"
-
-
-@contextmanager
-def _server() -> Iterator[Server]:
-    """This service with its defaults, its answers checked."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--grpc-port", "0"]
-    server = Server(command, dict(os.environ) | {"PYTHONPATH": str(ROOT)}, port, BUILD / "overload.log")
-    first = Case("json", 1, 1)
-    try:
-        server.wait(faces.ours("/predict"), first.batches()[0], Oracle().expected(first))
-        yield server
-    finally:
-        server.stop()
 
 
 if __name__ == "__main__":

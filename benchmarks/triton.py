@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks import faces, machine, table
-from benchmarks.cases import Case as Load
+from benchmarks import machine, table
 from benchmarks.environments import BUILD
-from benchmarks.oracle import Oracle
+from benchmarks.ours import running
 from benchmarks.peers import ROOT
 from benchmarks.perf_analyzer import TRANSPORTS, Analyzer, AnalyzerError, Case, Seen
-from benchmarks.processes import Server, free_port
+from benchmarks.processes import free_port
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 RESULTS = BUILD / "triton.json"
@@ -54,29 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(analyzer: Analyzer, cases: Sequence[Case]) -> tuple[dict[Case, Seen], list[str]]:
     seen: dict[Case, Seen] = {}
     problems = []
-    with _server() as ports, tqdm(cases, unit="", leave=False) as progress:
+    grpc_port = free_port()
+    with running("triton", grpc_port=grpc_port) as server, tqdm(cases, unit="", leave=False) as progress:
         for case in progress:
             progress.set_description_str(f"{case.name:<70}")
             try:
-                seen[case] = analyzer.measure(case, ports, BUILD)
+                seen[case] = analyzer.measure(case, (server.port, grpc_port), BUILD)
             except AnalyzerError as error:
                 problems.append(f"{case.name}: {error}")
     return seen, problems
-
-
-@contextmanager
-def _server() -> Iterator[tuple[int, int]]:
-    """This service with its defaults, its answers checked; its HTTP and gRPC ports."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    http, grpc = free_port(), free_port()
-    command = [sys.executable, "-m", "service", "serve", "--port", str(http), "--grpc-port", str(grpc)]
-    server = Server(command, dict(os.environ) | {"PYTHONPATH": str(ROOT)}, http, BUILD / "triton.log")
-    first = Load("json", 1, 1)
-    try:
-        server.wait(faces.ours("/predict"), first.batches()[0], Oracle().expected(first))
-        yield http, grpc
-    finally:
-        server.stop()
 
 
 def _write(described: dict[str, Any], seen: Mapping[Case, Seen], problems: Sequence[str], *, whole: bool) -> None:

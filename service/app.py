@@ -26,6 +26,7 @@ from service.burst import Bursts
 from service.codecs import media
 from service.control import Control
 from service.copies import Copies
+from service.diagnosis.examiner import Examiner
 from service.engine import Engine
 from service.errors import MethodNotAllowed, NotFound, ServiceError
 from service.exchange import Handler, Request, Response, Route
@@ -41,6 +42,7 @@ from service.routes import (
     activate,
     catalogue,
     curve,
+    diagnose,
     health,
     kserve_v1,
     models,
@@ -107,6 +109,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     control.open()
     front = Front(settings, metrics, lifecycle)
     engine = Engine(scheduler)
+    examiner = Examiner()
     introspection = Introspection(repository, workers, settings)
 
     def observe() -> None:
@@ -142,6 +145,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         await control.close()
         await workers.close()
         watching.cancel()
+        examiner.close()
         scheduler.close()
 
     app = FastAPI(
@@ -162,6 +166,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *activate.routes(repository, engine),
         *catalogue.routes(repository),
         *curve.routes(repository, engine),
+        *diagnose.routes(repository, examiner),
         *models.routes(repository),
         *open_inference.routes(repository, engine, introspection),
         *repository_control.routes(control),

@@ -42,11 +42,17 @@ class Engine:
 
 def checked(model: Model, session: Session, feeds: Mapping[str, Array]) -> Size:
     """How large a request is. Raises Unfit where its arrays do not fit the graph."""
+    # What overrides an initializer holds for a whole run, so it must not be joined with another caller's.
+    alone = fit(session, feeds)
+    rows = row_count(session, feeds)
+    return Size(rows, _instances(model, feeds, rows), alone)
+
+
+def fit(session: Session, feeds: Mapping[str, Array]) -> bool:
+    """Whether initializers are overridden. Raises Unfit where the arrays do not fit the session's signature."""
     overridden = tuple(spec for spec in session.parameters if spec.name in feeds) if session.parameters else ()
     check(feeds, (*session.inputs, *overridden) if overridden else session.inputs)
-    rows = row_count(session, feeds)
-    # What overrides an initializer holds for a whole run, so it must not be joined with another caller's.
-    return Size(rows, _instances(model, feeds, rows), alone=bool(overridden))
+    return bool(overridden)
 
 
 def row_count(session: Session, feeds: Mapping[str, Array]) -> int:

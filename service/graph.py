@@ -6,12 +6,14 @@ onnx costs 40 MB of memory and a fifth of a second, so it is imported when it is
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from service.errors import ModelError
+from service.tensors import Array
 
 PIECE_BYTES = 1 << 20
 FLOAT = 1  # TensorProto.FLOAT, which is all that a ZipMap takes
@@ -21,13 +23,13 @@ KEY = b"location"  # stands in every file that has data outside of it
 
 def unshaped(path: Path) -> set[str]:
     """Names of the inputs and outputs for which not even a rank is declared. onnxruntime reports them as scalars."""
-    graph = _load(path).graph
+    graph = load(path).graph
     return {value.name for value in (*graph.input, *graph.output) if not value.type.tensor_type.HasField("shape")}
 
 
 def versions(path: Path) -> str:
     """IR version, opsets and size of a graph, in words. Raises ModelError where the file is no ONNX model."""
-    model = _load(path)
+    model = load(path)
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     return f"IR version {model.ir_version}, opset {opsets}, {len(model.graph.node)} nodes"
 
@@ -37,7 +39,7 @@ def without_maps(path: Path) -> tuple[bytes | None, dict[str, str]]:
     write it) as the tensor of scores it is made from, under the same name; and the labels, one for each column.
 
     None where there is nothing to change, or where the graph needs its place in the file system to find its data."""
-    model = _load(path)
+    model = load(path)
     outputs = {end.name: end for end in model.graph.output}
     zipped = [node for node in model.graph.node if node.op_type == "ZipMap" and node.output[0] in outputs]
     if not zipped or external_files(path):
@@ -66,7 +68,7 @@ def external_files(path: Path) -> list[str]:
     if not _mentions(path, KEY):
         return []
     try:
-        model = _load(path)
+        model = load(path)
     except ModelError:
         return []
     entries = (entry for tensor in _tensors(model) for entry in tensor.external_data)
@@ -85,12 +87,43 @@ def check_external(path: Path) -> None:
             raise ModelError(f"its data file `{location}` is missing.")
 
 
+def relocated(model: Any, path: Path) -> Path:
+    """The folder that the data of a graph loaded from `path` really lies in, to which the locations in the message are
+    changed: as bytes it has no place from which links could be followed."""
+    entries = [entry for tensor in _tensors(model) for entry in tensor.external_data if entry.key == KEY.decode()]
+    files = [(path.parent / entry.value).resolve() for entry in entries]
+    folder = Path(os.path.commonpath([file.parent for file in files])) if files else path.parent
+    for entry, file in zip(entries, files, strict=True):
+        entry.value = str(file.relative_to(folder))
+    return folder
+
+
 def is_inside(path: Path, location: str) -> bool:
     """Whether `location`, as the graph at `path` names it, lies in the graph's folder, all links followed."""
     if not location or "\0" in location or Path(location).is_absolute():
         return False
     real = (path.parent / location).resolve()
     return any(real.is_relative_to(folder) for folder in (path.parent.resolve(), path.resolve().parent))
+
+
+def inlined(model: Any) -> Any:
+    """The same model with its own functions written out where they are called."""
+    return import_module("onnx.inliner").inline_local_functions(model) if model.functions else model
+
+
+def array(tensor: Any, folder: Path) -> Array:
+    """The values of a `TensorProto`, which may lie in another file of `folder`. Raises ModelError."""
+    invalid = import_module("onnx.checker").ValidationError
+    try:
+        found: Array = import_module("onnx.numpy_helper").to_array(tensor, str(folder))
+    except (invalid, TypeError, ValueError, OSError) as error:
+        raise ModelError(f"its tensor `{tensor.name}` cannot be read.") from error
+    return found
+
+
+def attribute(field: Any) -> Any:
+    """The value of an `AttributeProto` as onnx gives it: numbers, bytes, lists of them, messages."""
+    return import_module("onnx.helper").get_attribute_value(field)
 
 
 def _tensors(message: Any) -> Iterator[Any]:
@@ -117,7 +150,8 @@ def _mentions(path: Path, word: bytes) -> bool:
     return False
 
 
-def _load(path: Path) -> Any:
+def load(path: Path) -> Any:
+    """The file as onnx reads it (`ModelProto`), without data of other files. Raises ModelError where it is none."""
     onnx = import_module("onnx")
     broken = import_module("google.protobuf.message").DecodeError
     try:

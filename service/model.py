@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ class Model:
         self.tally = Tally()
         self.session = Session(path, runtime)
         self.metadata = metadata.read(self.session.metadata | properties(toml or _toml_beside(path)))
+        self.runtime = runtime
+        self.reopened: Callable[[], AbstractContextManager[Path]] = lambda: nullcontext(path)
+        """The file that it was loaded from, for as long as the context lasts; raises ModelError where that is gone."""
         self._path = path
-        self._runtime = runtime
         self._example: Example | None = None
         self._variants = {self.session.inputs[0].datatype.name: self.session} if self.session.inputs else {}
         self._check()
@@ -60,7 +63,7 @@ class Model:
             if datatype.name not in self.datatypes:
                 raise Unfit.at("datatype", f"one of {', '.join(self.datatypes)}", datatype.name)
             path = self._path.with_name(VARIANTS[datatype.name])
-            self._variants[datatype.name] = Session(path, self._runtime)
+            self._variants[datatype.name] = Session(path, self.runtime)
         return self._variants[datatype.name]
 
     @property

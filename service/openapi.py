@@ -18,6 +18,7 @@ NETWORKS, ACTIVATIONS = "each model", "each activation"
 TAGS = [
     {"name": "predict", "description": "Batches, in every format a body can have."},
     {"name": "activate", "description": "Activations, their gradients and their curves."},
+    {"name": "diagnose", "description": "What the activations inside a model do with a batch."},
     {"name": "models", "description": "What is served, told from the graphs themselves."},
     {"name": NETWORKS, "description": "What is served now, each model with its own signature."},
     {"name": ACTIVATIONS, "description": "The same for each activation, with its own parameters."},

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 SWITCH = "compute_"  # `compute_y`, a boolean initializer: whether the output `y` is computed
 FALSE = np.array(False)
+Run = Callable[[Mapping[str, Array], Sequence[str]], list[Array]]
 BFLOAT16 = BY_ONNX["tensor(bfloat16)"]
 
 # All that onnxruntime raises, none of them under a common base; a test compares this list with the library's own.
@@ -53,10 +55,20 @@ OURS = re.compile(r"alloc|CUDA|CUBLAS|CUDNN|out of memory", re.IGNORECASE)  # a 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """How sessions are made: `providers` is auto, cpu or cuda; `intra_op_threads` is the size of a session's pool."""
+    """How sessions are made: `providers` is auto, cpu or cuda; `intra_op_threads` is the size of a session's pool;
+    `keeps_memory` whether a session keeps what one run needed for the next, which is faster."""
 
     providers: str = "cpu"
     intra_op_threads: int = 1
+    keeps_memory: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A graph as bytes, and the folder of the files that it takes data from."""
+
+    graph: bytes
+    folder: Path | None = None
 
 
 class NotCarriedModel(ModelError):
@@ -69,17 +81,19 @@ class ProviderError(ModelError):
 
 class Session:
     """A graph, ready to run. `inputs`, `outputs` and `parameters` (the initializers a caller may override) come from
-    the graph itself; `provider` is the one really in use."""
+    the graph itself; `provider` is the one really in use.
 
-    def __init__(self, path: Path, runtime: Runtime) -> None:
-        self._session, labels = _open(path, runtime)
+    `content` is run in the place of the file, which it is made from."""
+
+    def __init__(self, path: Path, runtime: Runtime, content: Content | None = None) -> None:
+        self._session, labels = _open(path, runtime, content)
         self.provider: str = self._session.get_providers()[0]
         self.metadata: dict[str, str] = labels | self._session.get_modelmeta().custom_metadata_map
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self.not_carried = {end.name: end.type for end in outputs if end.type not in BY_ONNX}
         carried = [end for end in outputs if end.name not in self.not_carried]
         self._check(inputs, carried)
-        unshaped = self._unshaped(path, (*inputs, *carried))
+        unshaped = self._unshaped(path if content is None else None, (*inputs, *carried))
         self.inputs = tuple(_spec(argument, unshaped) for argument in inputs)
         self.outputs = tuple(_spec(argument, unshaped) for argument in carried)
         initializers = self._session.get_overridable_initializers()
@@ -101,17 +115,22 @@ class Session:
         return self._run(feeds, fetches, self._options)
 
     @contextmanager
-    def limited(self, limit_s: float) -> Iterator[Callable[[Mapping[str, Array], Sequence[str]], list[Array]]]:
+    def limited(self, limit_s: float) -> Iterator[Run]:
         """A `run` for values that nobody has looked at: after `limit_s` it is ended, as if the graph refused them."""
-        options = ort.RunOptions()
-        options.log_severity_level = 4  # a refusal is no event
-        timer = threading.Timer(limit_s, setattr, (options, "terminate", True))
+        run, stop = self.stoppable()
+        timer = threading.Timer(limit_s, stop)
         timer.daemon = True
         timer.start()
         try:
-            yield lambda feeds, fetches: self._run(feeds, fetches, options)
+            yield run
         finally:
             timer.cancel()
+
+    def stoppable(self) -> tuple[Run, Callable[[], None]]:
+        """A `run`, and what ends its runs at their next node, and all later ones."""
+        options = ort.RunOptions()
+        options.log_severity_level = 4  # a refusal is no event
+        return partial(self._run, options=options), partial(setattr, options, "terminate", True)
 
     def abort(self) -> None:
         """Ends the runs under way, at their next node, and all later ones."""
@@ -143,12 +162,12 @@ class Session:
         if {"BF16", "BYTES"} <= kinds:
             raise NotCarriedModel("it has both BF16 and strings, which onnxruntime cannot pass in one run.")
 
-    def _unshaped(self, path: Path, arguments: Sequence[Any]) -> set[str]:
+    def _unshaped(self, path: Path | None, arguments: Sequence[Any]) -> set[str]:
         """onnxruntime says [] both for a scalar and for a tensor of which not even the rank is declared.
 
-        An activation takes any shape; for another graph the file itself is asked."""
+        An activation takes any shape; for another graph the file itself is asked, if there is one."""
         doubtful = {argument.name for argument in arguments if not argument.shape}
-        if not doubtful or self.metadata.get("task") == "activation":
+        if not doubtful or path is None or self.metadata.get("task") == "activation":
             return doubtful
         return graph.unshaped(path)
 
@@ -200,27 +219,27 @@ def redact(message: str) -> str:
     return " ".join(message.split())[:500]
 
 
-def _open(path: Path, runtime: Runtime) -> tuple[Any, dict[str, str]]:
+def _open(path: Path, runtime: Runtime, content: Content | None) -> tuple[Any, dict[str, str]]:
     """The session, and the labels of the classes where a map by label gave way to a tensor."""
     path = path.absolute()  # what `redact` is to find in messages
     try:
         graph.check_external(path)
     except OSError as error:
         raise ModelError(f"it cannot be read ({error.strerror}).") from error
-    session = _session(str(path), path, runtime)
-    if any(end.type.startswith("seq(map(") for end in session.get_outputs()):
-        content, labels = graph.without_maps(path)
+    session = _session(content, path, runtime)
+    if content is None and any(end.type.startswith("seq(map(") for end in session.get_outputs()):
+        changed, labels = graph.without_maps(path)
         with suppress(ModelError):  # a map of something else than rows of scores stays what it is
-            return (session, {}) if content is None else (_session(content, path, runtime), labels)
+            return (session, {}) if changed is None else (_session(Content(changed), path, runtime), labels)
     return session, {}
 
 
-def _session(source: str | bytes, path: Path, runtime: Runtime) -> Any:
+def _session(content: Content | None, path: Path, runtime: Runtime) -> Any:
     provider = usable_provider(runtime.providers)
     try:
         session = ort.InferenceSession(
-            source,
-            _options(runtime),
+            str(path) if content is None else content.graph,
+            _options(runtime, None if content is None else content.folder),
             providers=[provider, CPU][: 1 if provider == CPU else 2],
             disabled_optimizers=BROKEN_OPTIMIZERS,
         )
@@ -232,14 +251,17 @@ def _session(source: str | bytes, path: Path, runtime: Runtime) -> Any:
     return session
 
 
-def _options(runtime: Runtime) -> Any:
+def _options(runtime: Runtime, folder: Path | None) -> Any:
     options = ort.SessionOptions()
+    options.enable_cpu_mem_arena = runtime.keeps_memory
     options.log_severity_level = 3  # its warnings about overridable initializers would fill the log
     options.intra_op_num_threads = runtime.intra_op_threads
     options.inter_op_num_threads = 1
     # A spinning pool burns the quota of a container between two requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return options
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from service import graph
@@ -18,6 +21,7 @@ log = logging.getLogger("actserve.repository")
 
 WARM_UP_S = 10.0
 CHANGED = "its files changed while they were read, or since another worker has read them."
+SINCE = "its files have changed since it was loaded, and others would tell of another model."
 POOL_THREADS = 256  # of all pools together; two for each of a thousand models would not even be allowed in a container
 
 
@@ -62,10 +66,28 @@ class Vetting:
         return Version(candidate.version, candidate, None, error, is_required(candidate))
 
     def _model(self, candidate: Candidate, among: int) -> Model:
+        with self._held(candidate) as held:
+            model = self._loaded(held, among)
+        model.reopened = partial(self._reopened, candidate)
+        return model
+
+    @contextmanager
+    def _held(self, candidate: Candidate) -> Iterator[Candidate]:
+        """The candidate, or a copy of it, whose files nobody cuts short while they are mapped."""
         if not self._is_copying or candidate.copied_from or not candidate.has_external_data:
-            return self._loaded(candidate, among)
+            yield candidate
+            return
         with tempfile.TemporaryDirectory(prefix="actserve-") as folder:  # what is mapped lives on without a name
-            return self._loaded(copied(candidate, Path(folder)), among)
+            yield copied(candidate, Path(folder))
+
+    @contextmanager
+    def _reopened(self, candidate: Candidate) -> Iterator[Path]:
+        if not candidate.is_unchanged():
+            raise ModelError(SINCE)
+        with self._held(candidate) as held:
+            yield held.path
+            if not held.is_unchanged():
+                raise ModelError(SINCE)
 
     def _loaded(self, candidate: Candidate, among: int) -> Model:
         model = Model(

@@ -8,18 +8,13 @@ from typing import Any
 
 import click
 
-from service import cores, instances, predictions
-from service.cli.files import Failing, JsonFile, NpyFile, media_type, pieces, progress, refuse_same
-from service.codecs import json, media, npy
-from service.engine import row_count
+from service import predictions
+from service.cli.files import Failing, JsonFile, NpyFile, progress, refuse_same
+from service.cli.rows import Batch, batches, load
+from service.codecs import json
 from service.errors import Unfit
 from service.model import Model
-from service.repository import Repository
-from service.session import Runtime
-from service.signature import check
 from service.tensors import Array
-
-Feeds = instances.Feeds
 
 
 @click.command("predict", cls=Failing)
@@ -47,61 +42,22 @@ def command(
     to_npy = output is not None and output.suffix == ".npy"
     if to_npy and len(predictions.fetches(found)) != 1:
         raise Unfit(f"Model `{found.name}` has several outputs, which one .npy file cannot hold; write .json.")
-    batches, rows = _batches(found, file)
+    read, rows = batches(found, file)
     if output is not None and to_npy:
         with NpyFile(output, rows=rows if found.metadata.joinable else None) as target:
-            for feeds in progress(batches, rows, file.name):
+            for feeds in progress(read, rows, file.name):
                 target.write(_run(found, feeds)[0])
     else:
-        _write_json(found, progress(batches, rows, file.name), output, form)
-
-
-def load(model: str, models: Path | None, providers: str) -> Model:
-    """A model by name out of the repository, or straight from a file."""
-    runtime = Runtime(providers, cores.available())
-    if model.endswith(".onnx"):
-        return Model(Path(model).stem, "1", Path(model), runtime)
-    return Repository(models, runtime, model).model(model)
-
-
-def _batches(model: Model, file: Path) -> tuple[Iterator[Batch], int]:
-    """The file as batches, and how many rows it has."""
-    kind = media_type(file)
-    if kind == media.NPY and len(model.inputs) == 1 and model.inputs[0].has_rows:
-        with file.open("rb") as opened:
-            shape = npy.header(opened.read(npy.MAX_HEADER_BYTES)).shape
-        return _pieces(model, file), (shape or (1,))[0]
-    feeds = instances.decode(model, kind, file.read_bytes()).feeds
-    return iter([Batch(model, feeds)]), row_count(model.session, feeds)
-
-
-def _pieces(model: Model, file: Path) -> Iterator[Batch]:
-    """A model that may mix rows gets them all at once."""
-    for piece in pieces(file, whole=not model.metadata.joinable):
-        yield Batch(model, instances.fitted(model, piece))
-
-
-class Batch:
-    """The arrays of some rows, as many as its length says."""
-
-    ndim = 1
-
-    def __init__(self, model: Model, feeds: Feeds) -> None:
-        check(feeds, model.inputs)
-        self.feeds = feeds
-        self._rows = row_count(model.session, feeds)
-
-    def __len__(self) -> int:
-        return self._rows
+        _write_json(found, progress(read, rows, file.name), output, form)
 
 
 def _run(model: Model, batch: Batch) -> list[Array]:
     return model.session.run(batch.feeds, predictions.fetches(model))
 
 
-def _write_json(model: Model, batches: Iterator[Batch], output: Path | None, form: predictions.Form) -> None:
+def _write_json(model: Model, read: Iterator[Batch], output: Path | None, form: predictions.Form) -> None:
     target: JsonFile | None = None
-    for batch in batches:
+    for batch in read:
         arrays = _run(model, batch)
         if predictions.are_classes(model, arrays):
             name, text = "predictions", b"[%b]" % b",".join(predictions.classes(model.metadata, arrays[0], form))

@@ -22,6 +22,28 @@ class Recurrent(torch.nn.Module):
         return y, h, c
 
 
+ACTIVATIONS = (
+    *(
+        torch.nn.ReLU(),
+        torch.nn.LeakyReLU(0.2),
+        torch.nn.PReLU(16),
+        torch.nn.ELU(0.5),
+        torch.nn.SELU(),
+        torch.nn.CELU(2.0),
+    ),
+    *(torch.nn.GELU(), torch.nn.GELU("tanh"), torch.nn.SiLU(), torch.nn.Mish(), torch.nn.Hardswish(), torch.nn.ReLU6()),
+    *(torch.nn.Sigmoid(), torch.nn.Hardsigmoid(), torch.nn.LogSigmoid(), torch.nn.Tanh(), torch.nn.Hardtanh(-2, 0.5)),
+    *(
+        torch.nn.Tanhshrink(),
+        torch.nn.Softplus(),
+        torch.nn.Softplus(2.0),
+        torch.nn.Softsign(),
+        torch.nn.Softshrink(0.7),
+    ),
+    *(torch.nn.Hardshrink(0.7), torch.nn.Threshold(0.3, 2.0), torch.nn.LogSoftmax(-1), torch.nn.Softmax(-1)),
+)
+
+
 class Scaled(torch.nn.Module):
     """A factor that is a whole number and has no shape."""
 
@@ -72,4 +94,18 @@ export(
     ({0: n}, None),
     input_names=["x", "factor"],
     output_names=["y", "sum"],
+)
+
+torch.manual_seed(1)
+layers = [layer for one in ACTIVATIONS for layer in (torch.nn.Linear(16, 16), one)]
+for layer in layers[::2]:
+    torch.nn.init.normal_(layer.weight, std=0.7)  # so that units reach all parts of what follows
+    torch.nn.init.normal_(layer.bias, std=2)
+export(
+    "torch_activations",
+    torch.nn.Sequential(*layers),
+    (torch.zeros(2, 16),),
+    ({0: n},),
+    input_names=["x"],
+    output_names=["y"],
 )

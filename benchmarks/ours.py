@@ -1,0 +1,30 @@
+"""This service with its defaults, as a process, for measurements that have no peers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks import faces
+from benchmarks.cases import Case
+from benchmarks.environments import BUILD
+from benchmarks.oracle import Oracle
+from benchmarks.peers import ROOT
+from benchmarks.processes import Server, free_port
+
+
+@contextmanager
+def running(name: str, *, grpc_port: int = 0) -> Iterator[Server]:
+    """A server whose answers have been checked; `name` is its log's. It is stopped at the end."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--grpc-port", str(grpc_port)]
+    server = Server(command, dict(os.environ) | {"PYTHONPATH": str(ROOT)}, port, BUILD / f"{name}.log")
+    first = Case("json", 1, 1)
+    try:
+        server.wait(faces.ours("/predict"), first.batches()[0], Oracle().expected(first))
+        yield server
+    finally:
+        server.stop()

@@ -101,7 +101,7 @@ def _dead(layer: Told, rows: int) -> str:
     return (
         f"{count} of `{layer['node']}` never fired on {_these(rows)}; while that stays so, such a unit learns nothing."
         f" What is known to help: a lower learning rate, biases that do not start far below"
-        f" zero{other}. {_evidence(rows, 'fires')}"
+        f" zero{other}. {_evidence(rows, 'fires', 'fire')}"
     )
 
 
@@ -109,11 +109,12 @@ def _saturated(layer: Told, rows: int) -> str:
     count = _count(layer, "saturated_units")
     said = f"{count} of `{layer['node']}` had a slope below 0.01 on {'each of ' * (rows > 1)}{_these(rows)}"
     if layer["is_output"]:
-        return f"{said}; at the output of a model that is certainty, and no fault by itself. {_evidence(rows, 'bends')}"
+        evidence = _evidence(rows, "bends", "bend")
+        return f"{said}; at the output of a model that is certainty, and no fault by itself. {evidence}"
     return (
         f"{said}; next to no gradient passes such a unit. What is known to help: smaller initial weights, normalised"
         f" inputs (batch or layer normalisation), a lower learning rate, or an activation that is not flat on both"
-        f" sides (relu, gelu). {_evidence(rows, 'leaves its flat part')}"
+        f" sides (relu, gelu). {_evidence(rows, 'leaves its flat part', 'leave their flat part')}"
     )
 
 
@@ -156,13 +157,14 @@ def _these(rows: int) -> str:
     return f"these {rows:,} rows" if rows != 1 else "this one row"
 
 
-def _evidence(rows: int, does: str) -> str:
+def _evidence(rows: int, does: str, do: str) -> str:
     """How much it proves that something was not seen."""
     if rows == 1:
         return "One row proves nothing; send a thousand."
     if rows < ENOUGH_ROWS:
+        share = f"{100 * (1 - 1 / rows) ** rows:.0f} %"
         return (
-            f"{rows} rows prove nothing: a unit that {does} for one row in {rows} would not do so on"
-            f" {(1 - 1 / rows) ** rows:.0%} of such batches either; send a thousand."
+            f"{rows} rows prove nothing: of the units that {do} for one row in {rows}, {share} would not be seen to on"
+            " so few; send a thousand."
         )
     return f"With 95 % confidence each of them {does} for less than {300 / rows:.2g} % of such rows."

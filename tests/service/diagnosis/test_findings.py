@@ -36,7 +36,7 @@ def test_healthy_model_is_told_so_in_one_sentence(written: Any, diagnosed: Any) 
             10,
             5,
             "note",
-            "10 rows prove nothing: a unit that fires for one row in 10 would not do so on 35% of such batches",
+            "10 rows prove nothing: of the units that fire for one row in 10, 35 % would not be seen to on so few;",
         ),
         (99, 5, "note", "99 rows prove nothing"),
         (100, 1, "warning", "With 95 % confidence each of them fires for less than 3 % of such rows."),

@@ -193,6 +193,17 @@ def test_constants_may_be_initializers_of_any_shape_that_is_one_number(written: 
         "y = Clip(x, tiny)",  # keeps a divisor from being zero
         "y = Clip(x, lowest, highest)",
         "y = Exp(x)",
+        "b = Exp(x) y = Clip(x, zero, b)",  # its end is not known beforehand
+        "y = Max(x, zero, one)",
+        "y = Min(x, x)",
+        "b = Neg(x) y = Max(x, b)",  # |x|
+        "c = Greater(x, zero) b = Exp(x) y = Where(c, x, b)",
+        "c = Greater(x, zero) y = Where(c, zero, x)",
+        "a = Abs(x) c = Greater(a, half) y = Where(c, x, one)",
+        "a = Abs(x) c = Greater(a, half) b = Neg(x) y = Where(c, b, zero)",
+        "a = Greater(x, one) b = Less(x, half) c = Or(a, b) y = Where(c, x, zero)",
+        "b = Exp(x) c = Greater(x, b) y = Where(c, x, zero)",
+        "b = Abs(x) c = Add(b, two) y = Div(x, c)",
         "y = Add(x, x)",
         "y = Log(x)",
     ],
@@ -266,6 +277,22 @@ def test_what_recurrent_operators_and_sub_graphs_hide_is_told(written: Any, grap
     ]
     loop = graphs.loop(tmp_path / "loop.onnx")  # has none inside
     assert recognition.unseen(nodes.read(graph.load(loop), tmp_path)) == []
+
+
+def test_activation_fused_into_another_operator_is_told(written: Any) -> None:
+    text = """g (float[n, 1, 4, 4] x) => (float[n, 1, 4, 4] y) {
+        c = com.microsoft.FusedConv <kernel_shape = [1, 1], activation = "Relu"> (x, w) y = Identity(c) }"""
+    path = written(text, {"w": np.ones((1, 1, 1, 1), np.float32)})
+    network = nodes.read(graph.load(path), path.parent)
+    assert recognition.recognised(network) == []
+    assert recognition.unseen(network) == [Unseen("c", "has a Relu fused into it, which cannot be observed")]
+
+
+def test_constant_that_cannot_be_read_is_none(written: Any) -> None:
+    path = written("g (float[n, 4] x) => (float[n, 4] y) { y = Max(x, z) }", {"z": np.zeros(1, np.float32)})
+    model = graph.load(path)
+    model.graph.initializer[0].raw_data = b""
+    assert recognition.recognised(nodes.read(model, path.parent)) == []
 
 
 def test_functions_of_a_model_are_looked_into(written: Callable[..., Path]) -> None:

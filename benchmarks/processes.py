@@ -101,12 +101,16 @@ class Server:
         """Asks it to end, if it was not asked yet, and ends what has not within a bounded time."""
         if not self._is_asked:
             self.terminate()
+        self._wait_for_end()
+        self._signal(signal.SIGKILL)
+        self._wait_for_end()  # who was killed is there for a moment yet
+        self._process.wait()
+
+    def _wait_for_end(self) -> None:
         deadline = time.monotonic() + STOP_S
         while self._members() and time.monotonic() < deadline:
             self._process.poll()
             time.sleep(0.05)
-        self._signal(signal.SIGKILL)
-        self._process.wait()
 
     def cpu_s(self) -> float:
         """CPU seconds that all its processes have used."""

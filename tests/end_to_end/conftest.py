@@ -134,6 +134,10 @@ class Server:
         samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
 
+    def workers(self) -> set[int]:
+        """The processes that it started and that still run, Python's own resource tracker left out."""
+        return set(worker_processes(self.pid))
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -155,6 +159,18 @@ class Server:
         """A number in `/proc/<pid>/status`, in its own unit."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def worker_processes(parent: int) -> Iterator[int]:
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            text = status.read_text()
+            command = (status.parent / "cmdline").read_bytes()
+        except OSError:  # it has just ended
+            continue
+        is_child = re.search(rf"^PPid:\s+{parent}$", text, re.MULTILINE)
+        if is_child and b"spawn_main" in command and not re.search(r"^State:\s+Z", text, re.MULTILINE):
+            yield int(status.parent.name)
 
 
 def environment(variables: Mapping[str, str] | None = None, *, measured: bool = True) -> dict[str, str]:
@@ -301,6 +317,17 @@ def command() -> Callable[..., subprocess.CompletedProcess[bytes]]:
 @pytest.fixture(scope="session")
 def wait_until() -> Callable[[Callable[[], object], str], None]:
     return until
+
+
+@pytest.fixture(scope="session")
+def cpu_s() -> Callable[[int], float]:
+    """The CPU seconds that a process has used."""
+
+    def used(pid: int) -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    return used
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -12,31 +11,16 @@ REQUESTS = 200
 COUNTED = 'actserve_requests_total{method="POST",path="/activate/{name}",status="200"}'
 
 
-def children(pid: int) -> set[int]:
-    """The processes that `pid` started and that still run, Python's own resource tracker left out."""
-    found = set()
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            text = status.read_text()
-            command = (status.parent / "cmdline").read_bytes()
-        except OSError:  # it has just ended
-            continue
-        is_child = re.search(rf"^PPid:\s+{pid}$", text, re.MULTILINE)
-        if is_child and b"spawn_main" in command and not re.search(r"^State:\s+Z", text, re.MULTILINE):
-            found.add(int(status.parent.name))
-    return found
-
-
 def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def sockets(pid: int) -> set[Path]:
-    """The sockets of the workers of the service `pid`, in the folder that they were told of."""
+def sockets(server: Any) -> set[Path]:
+    """The sockets of its workers, in the folder that they were told of."""
     folders = {
         entry.partition(b"=")[2].decode()
-        for child in children(pid)
-        for entry in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        for worker in server.workers()
+        for entry in Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
         if entry.startswith(b"PROMETHEUS_MULTIPROC_DIR=")
     }
     return {socket for folder in folders for socket in Path(folder).glob("worker-*.sock")}
@@ -48,16 +32,11 @@ def ask(server: Any, times: int) -> None:
         assert answer.json()["tensor"] == [max(0, number - 100)]
 
 
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def test_two_workers_share_the_work_and_their_metrics_add_up(serve: Any, wait_until: Any) -> None:
+def test_two_workers_share_the_work_and_their_metrics_add_up(serve: Any, wait_until: Any, cpu_s: Any) -> None:
     server = serve("--workers", "2")
     wait_until(lambda: server.log.count("models,") == 2, "the second worker did not start")
-    assert len(children(server.pid)) == 2
-    before = {pid: cpu_s(pid) for pid in children(server.pid)}
+    assert len(server.workers()) == 2
+    before = {pid: cpu_s(pid) for pid in server.workers()}
     asked = 0
     while asked < REQUESTS or any(cpu_s(pid) <= spent for pid, spent in before.items()):
         ask(server, REQUESTS)
@@ -69,7 +48,7 @@ def test_two_workers_share_the_work_and_their_metrics_add_up(serve: Any, wait_un
     assert found['actserve_request_duration_seconds_count{path="/activate/{name}"}'] == asked
     assert found["actserve_ready"] == 1
     assert found["actserve_requests_in_flight"] == 1
-    workers = children(server.pid)
+    workers = server.workers()
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     assert not any(exists(pid) for pid in workers)
@@ -81,12 +60,12 @@ def test_killed_worker_is_replaced_and_service_goes_on(serve: Any, wait_until: A
     wait_until(lambda: server.log.count("models,") == 2, "the second worker did not start")
     ask(server, REQUESTS)
     assert server.metrics()[COUNTED] == REQUESTS
-    first, second = sorted(children(server.pid))
+    first, second = sorted(server.workers())
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: not exists(first), "the worker was not taken notice of")
     ask(server, 20)  # by the other one
     wait_until(lambda: server.log.count("models,") == 3, "no worker took its place")
-    replaced = children(server.pid)
+    replaced = server.workers()
     assert len(replaced) == 2
     assert second in replaced
     ask(server, 20)
@@ -102,7 +81,7 @@ def test_workers_auto_is_one_for_each_core_and_they_end_when_their_parent_is_kil
     serve: Any, wait_until: Any
 ) -> None:
     server = serve("--workers", "auto")
-    workers = children(server.pid)
+    workers = server.workers()
     cores = len(os.sched_getaffinity(0))
     assert len(workers) == (cores if cores > 1 else 0) or cores > 2  # fewer where a quota holds
     ask(server, 5)
@@ -121,17 +100,17 @@ def test_workers_that_cannot_start_say_so_once(serve: Any, command: Any) -> None
 def test_worker_stopped_alone_is_replaced_and_connections_are_taken(serve: Any, wait_until: Any) -> None:
     server = serve("--workers", "2")
     wait_until(lambda: server.log.count("models,") == 2, "the second worker did not start")
-    stopped = min(children(server.pid))
+    stopped = min(server.workers())
     os.kill(stopped, signal.SIGTERM)
     wait_until(lambda: server.log.count("models,") == 3, "it was not replaced")
-    assert stopped not in children(server.pid)
+    assert stopped not in server.workers()
     ask(server, REQUESTS)
 
 
-def test_statistics_are_those_of_all_workers(serve: Any, wait_until: Any) -> None:
+def test_statistics_are_those_of_all_workers(serve: Any, wait_until: Any, cpu_s: Any) -> None:
     server = serve("--workers", "2")
-    wait_until(lambda: len(sockets(server.pid)) == 2, "the workers do not listen")
-    before = {pid: cpu_s(pid) for pid in children(server.pid)}
+    wait_until(lambda: len(sockets(server)) == 2, "the workers do not listen")
+    before = {pid: cpu_s(pid) for pid in server.workers()}
     asked = 0
     while asked < REQUESTS or any(cpu_s(pid) <= spent for pid, spent in before.items()):
         ask(server, REQUESTS)
@@ -146,12 +125,12 @@ def test_statistics_are_those_of_all_workers(serve: Any, wait_until: Any) -> Non
 
 def test_workers_listen_in_a_folder_of_their_own_and_a_dead_ones_socket_goes(serve: Any, wait_until: Any) -> None:
     server = serve("--workers", "2")
-    wait_until(lambda: len(sockets(server.pid)) == 2, "the workers do not listen")
-    (folder,) = {socket.parent for socket in sockets(server.pid)}
+    wait_until(lambda: len(sockets(server)) == 2, "the workers do not listen")
+    (folder,) = {socket.parent for socket in sockets(server)}
     assert folder.stat().st_mode & 0o777 == 0o700
-    killed = min(children(server.pid))
+    killed = min(server.workers())
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: folder / f"worker-{killed}.sock" not in sockets(server.pid), "its socket was left")
-    wait_until(lambda: len(sockets(server.pid)) == 2, "the new worker does not listen")
+    wait_until(lambda: folder / f"worker-{killed}.sock" not in sockets(server), "its socket was left")
+    wait_until(lambda: len(sockets(server)) == 2, "the new worker does not listen")
     assert server.stop() == 0
     assert not folder.exists()

@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol with a short way for the requests this service lives from, and with what it leaves open: how
 long a request's head may be and take, errors in our shape.
 
-A hot request goes from the parser to its exchange, and its answer to the transport, without a task, an ASGI message or
-a framework. A head that came before, byte for byte, is not even parsed. All else is as uvicorn does it: what is not
+A hot request becomes a turn of its connection, without a task, an ASGI message or a framework. A head that came before,
+but for the length it tells, is not even parsed. All else is as uvicorn does it: what is not
 hot, is framed unusually, or comes while a request is being answered goes its way, through the application.
 
 Neither the parser nor uvicorn bounds a head, so one connection could fill the memory with a header that never ends.
@@ -11,28 +11,23 @@ Neither the parser nor uvicorn bounds a head, so one connection could fill the m
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.batch import Caller
 from service.codecs import json, media
 from service.errors import BadBody
-from service.exchange import Response, Timings
-from service.front import CLOSE, Exchange, request_id
+from service.exchange import Timings
+from service.front import request_id
 from service.heads import Head, Heads
+from service.receiver import Receiver
+from service.turn import Beginnings, Turn
 
 MAX_HEAD_BYTES = 1 << 16  # request line and headers
 END = b"\r\n\r\n"
-JOINED_BYTES = 1 << 14  # a longer body is written by itself: copying it behind the head costs more
-FIRST_ROOM_BYTES = 1 << 18
-LINGER_S = 2.0
 IDLE_STEP_S = 1.0
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class Protocol(HttpToolsProtocol):
@@ -78,7 +73,7 @@ class Protocol(HttpToolsProtocol):
                 turn.start(data[end:])
             else:
                 turn.open()
-                Receiver(self, turn, length, data[end:])
+                Receiver(self, self.transport, turn, length, data[end:])
             return
         self._heads_read = 0
         self._parse(data)
@@ -92,7 +87,7 @@ class Protocol(HttpToolsProtocol):
         self._in_message = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets up its own
-        Receiver(self, turn, turn.head.length, b"".join(turn.chunks))
+        Receiver(self, self.transport, turn, turn.head.length, b"".join(turn.chunks))
 
     @property
     def _is_free(self) -> bool:
@@ -218,185 +213,6 @@ class Protocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-
-
-class Turn(Caller):
-    """A hot request on its connection. It stands where uvicorn keeps the cycle of the request being answered, and has
-    what uvicorn asks of one."""
-
-    __slots__ = ("_exchange", "_protocol", "chunks", "head", "keep_alive", "more_body", "response_complete")
-
-    def __init__(self, protocol: Protocol, head: Head) -> None:
-        super().__init__(request_id(head.headers))
-        self.head = head
-        self.chunks: list[bytes] = []
-        self.more_body = True
-        self.keep_alive = True
-        self.response_complete = False
-        self._protocol = protocol
-        self._exchange: Exchange | None = None
-
-    @property
-    def message_event(self) -> Turn:
-        return self
-
-    def set(self) -> None:
-        """Nobody waits for a message: what comes is told at once."""
-
-    @property
-    def disconnected(self) -> bool:
-        return self.is_gone
-
-    @disconnected.setter
-    def disconnected(self, _: bool) -> None:
-        self.is_gone = True
-        if self._exchange is None:
-            self._protocol.heads.front.lost()
-        else:
-            self._exchange.leave()
-        self._let_go()
-
-    def open(self) -> Exchange:
-        """From now on it is under way as a single request; without its body, if that is still to come."""
-        if self._exchange is None:
-            head = self.head
-            front = self._protocol.heads.front
-            self._exchange = front.open(head.route, head.request(self.request_id), self.write, self.began)
-        return self._exchange
-
-    def start(self, body: bytes) -> None:
-        """The body is complete."""
-        self.more_body = False
-        self.body = body
-        if self.response_complete:  # refused while the body came
-            self._protocol.transport.close()
-        elif self.head.plan is None:
-            self.go_alone()
-        else:
-            self.arrived = perf_counter()
-            self._protocol.heads.bursts.add(self.head.plan, self)
-
-    def go_alone(self) -> None:
-        exchange = self.open()
-        if not exchange.is_over:
-            plan = self.head.plan
-            exchange.request.plan = plan if plan is not None and plan.holds() else None
-            exchange.request.inputs = self.inputs
-            exchange.start(self.body)
-
-    def reply(self, response: Response) -> None:
-        if self._exchange is not None:
-            self._exchange.withdraw()
-        self.write(response)
-
-    def write(self, response: Response) -> None:
-        """Writes the answer; behind one that came before the body did, the connection is closed."""
-        protocol = self._protocol
-        transport = protocol.transport
-        self.response_complete = True
-        self._let_go()
-        if transport.is_closing():
-            return
-        says_so = CLOSE in response.headers
-        is_last = says_so or not self.keep_alive or self.more_body
-        beginning = protocol.beginnings.of(response.status, protocol.server_state.default_headers)
-        head = _head(response, beginning, is_last and not says_so)
-        if response.size <= JOINED_BYTES:
-            transport.write(head + response.body)
-        else:
-            transport.write(head)
-            transport.write(response.body)
-            for piece in response.tail:
-                transport.write(piece)
-        if self.more_body:
-            protocol.loop.call_later(LINGER_S, transport.close)
-        elif is_last:
-            transport.close()
-        protocol.on_response_complete()
-
-    def _let_go(self) -> None:
-        """The connection keeps its last turn for as long as it is idle, and so none of what was in it."""
-        self.body, self.chunks, self.inputs, self.job = b"", [], None, None
-        if self._exchange is not None:
-            self._exchange.let_go()
-
-
-class Receiver(asyncio.BufferedProtocol):
-    """Stands in for a connection's protocol while the rest of a body comes, and has it written where it is to stay.
-
-    Room is made as the body comes, so that nobody has memory set aside by a length alone."""
-
-    def __init__(self, protocol: Protocol, turn: Turn, length: int, begun: bytes) -> None:
-        self._protocol = protocol
-        self._turn = turn
-        self._length = length
-        self._filled = len(begun)
-        self._body = bytearray(begun)
-        self._room = memoryview(b"")
-        self._hand_over(self)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        if not self._room:
-            self._room.release()  # what is looked at cannot grow
-            more = min(max(FIRST_ROOM_BYTES, self._filled), self._length - self._filled)
-            self._body += bytes(more)
-            self._room = memoryview(self._body)[self._filled :]
-        return self._room
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._filled += nbytes
-        self._room = self._room[nbytes:]
-        if self._filled == self._length:
-            self._hand_over(self._protocol)
-            body, self._body = self._body, bytearray()  # uvloop keeps the last receiver it had
-            self._room = memoryview(b"")
-            self._turn.start(cast(bytes, body))  # nobody changes it any more
-
-    def eof_received(self) -> bool:
-        """Who stops in the middle of a body is let go."""
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._room, self._body = memoryview(b""), bytearray()
-        self._protocol.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._protocol.resume_writing()
-
-    def _hand_over(self, protocol: asyncio.BaseProtocol) -> None:
-        """uvloop looks what kind of protocol it has when reading starts."""
-        transport = self._protocol.transport
-        transport.pause_reading()
-        transport.set_protocol(protocol)
-        transport.resume_reading()
-
-
-class Beginnings:
-    """How heads of answers begin: the status, and the headers that uvicorn makes anew each second."""
-
-    def __init__(self) -> None:
-        self._made_of: Headers = []
-        self._known: dict[int, bytes] = {}
-
-    def of(self, status: int, default_headers: Headers) -> bytes:
-        if self._made_of is not default_headers:
-            self._made_of = default_headers
-            self._known.clear()
-        found = self._known.get(status)
-        if found is None:
-            lines = [b"%b: %b\r\n" % header for header in default_headers]
-            found = self._known[status] = b"".join([STATUS_LINE[status], *lines])
-        return found
-
-
-def _head(response: Response, beginning: bytes, closes: bool) -> bytes:
-    lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in response.headers])
-    end = "connection: close\r\n\r\n" if closes else "\r\n"
-    fields = f"content-type: {response.media_type}\r\ncontent-length: {response.size}\r\n{lines}{end}"
-    return beginning + fields.encode("latin-1")
 
 
 def made_for(heads: Heads, head_timeout_s: float) -> type[Protocol]:

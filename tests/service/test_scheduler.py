@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.cost import Cost
 from service.errors import QueueFull, Unfit
 from service.job import Result, Size
-from service.scheduler import MAX_THREADS, Cost, Scheduler
+from service.scheduler import MAX_THREADS, Scheduler
 from service.session import Runtime, Session
 from service.statistics import Run
 from service.tensors import Array

@@ -9,6 +9,7 @@ from itertools import accumulate, pairwise
 from time import perf_counter
 
 from service.engine import checked
+from service.errors import ServiceError
 from service.exchange import Response
 from service.job import Job, Size
 from service.plan import Inputs, Plan
@@ -34,6 +35,10 @@ class Caller(ABC):
     @abstractmethod
     def go_alone(self) -> None:
         """Takes the way of a single request, with what has been read of it."""
+
+    @abstractmethod
+    def refuse(self, error: ServiceError) -> None:
+        """Answers with an error."""
 
     @abstractmethod
     def reply(self, response: Response) -> None:

@@ -17,8 +17,10 @@ from service.batch import BackToBack, Batch, Caller, OneByOne
 from service.engine import ASIDE_BYTES
 from service.exchange import Response, server_timing
 from service.front import Front
+from service.lane import Lane
 from service.plan import Plan
 from service.scheduler import Scheduler
+from service.session import Session
 from service.statistics import Together
 
 TURN_S = 0.002  # of one turn of the event loop; what is left then waits until others had theirs
@@ -42,6 +44,9 @@ class Bursts:
         callers = self._waiting.get(plan)
         if callers is None:
             callers = self._waiting[plan] = deque()
+        if len(callers) >= self._scheduler.max_queue_rows:  # each has a row at least
+            caller.refuse(self._lane(plan, plan.model.session).full(len(callers)))
+            return
         callers.append(caller)
         if not self._is_due:
             self._is_due = True
@@ -74,10 +79,8 @@ class Bursts:
 
     def _answer(self, batch: Batch) -> bool:
         """Runs the batch in place and gives each caller its answer; False where that would not be quick."""
-        model = batch.plan.model
         started = perf_counter()
-        lane = self._scheduler.lane(batch.session, model.metadata.joinable, model.tally.ran)
-        arrays = lane.compute_now(batch.jobs, len(batch.callers))
+        arrays = self._lane(batch.plan, batch.session).compute_now(batch.jobs, len(batch.callers))
         if arrays is None:
             return False
         compute_s = perf_counter() - started
@@ -87,6 +90,9 @@ class Bursts:
             return False
         self._reply(batch, responses, started, compute_s)
         return True
+
+    def _lane(self, plan: Plan, session: Session) -> Lane:
+        return self._scheduler.lane(session, plan.model.metadata.joinable, plan.model.tally.ran)
 
     def _reply(self, batch: Batch, responses: Sequence[Response], started: float, compute_s: float) -> None:
         now = perf_counter()

@@ -81,14 +81,18 @@ class Lane:
         empty."""
         rows = sum(job.rows for job in jobs)
         if self.queued_rows and self.queued_rows + rows > self._max_queue_rows:
-            wait_s = max(1, ceil(self.queued_rows * self._seconds_per_row))
-            raise QueueFull(
-                f"The queue is full ({self.queued_rows} rows of {self._max_queue_rows}); try again in {wait_s} s.",
-                headers=(("Retry-After", str(wait_s)),),
-            )
+            raise self.full(self.queued_rows)
         self._queue.extend(jobs)
         self.queued_rows += rows
         self._plan_turn()
+
+    def full(self, rows: int) -> QueueFull:
+        """What is said where so many rows wait; when to try again follows from how long a row has taken."""
+        wait_s = max(1, ceil(rows * self._seconds_per_row))
+        return QueueFull(
+            f"The queue is full ({rows} rows of {self._max_queue_rows}); try again in {wait_s} s.",
+            headers=(("Retry-After", str(wait_s)),),
+        )
 
     async def run_in_parts(self, whole: Job) -> Result:
         """A job of more rows than a run may have, in several runs, between which others have theirs."""

@@ -18,7 +18,7 @@ class Scheduler:
     """One lane for each session. Lives on one event loop, in one process."""
 
     def __init__(self, max_batch_size: int, max_queue_rows: int) -> None:
-        self.max_batch_size = max_batch_size
+        self.max_batch_size, self.max_queue_rows = max_batch_size, max_queue_rows
         self._limits = (max_batch_size, max_queue_rows)
         self._lanes: dict[Session, Lane] = {}
         self._retired: WeakSet[Session] = WeakSet()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.batch import Caller
+from service.errors import ServiceError
 from service.exchange import Response
 from service.front import CLOSE, Exchange, request_id
 from service.heads import Head, Heads
@@ -120,6 +121,9 @@ class Turn(Caller):
             exchange.request.plan = plan if plan is not None and plan.holds() else None
             exchange.request.inputs = self.inputs
             exchange.start(self.body)
+
+    def refuse(self, error: ServiceError) -> None:
+        self.open().refuse(error)
 
     def reply(self, response: Response) -> None:
         if self._exchange is not None:

@@ -15,6 +15,7 @@ import pytest
 
 from service.app import Parts, assemble
 from service.batch import Caller
+from service.errors import ServiceError
 from service.exchange import Response
 from service.heads import Head
 from service.session import Session
@@ -41,6 +42,9 @@ class Waiting(Caller):
         exchange = self._parts.heads.front.open(self._head.route, self._head.request("id"), self.reply)
         exchange.request.plan, exchange.request.inputs = self._head.plan, self.inputs
         exchange.start(self.body)
+
+    def refuse(self, error: ServiceError) -> None:
+        self._parts.heads.front.open(self._head.route, self._head.request("id"), self.reply).refuse(error)
 
     def reply(self, response: Response) -> None:
         self.response = response
@@ -290,3 +294,14 @@ def test_all_are_counted(parts: Parts, pixels: np.ndarray) -> None:
     told = model.tally.told("fashion_mnist", "1")
     assert told["inference_count"] == 40
     assert told["inference_stats"]["success"]["count"] == 20
+
+
+def test_more_callers_than_rows_may_wait_are_told_to_come_again(folder: Path, pixels: np.ndarray) -> None:
+    parts = assemble(Settings(models=folder, max_queue_rows=3))
+    row = head(parts, "/predict", RAW)
+    callers = ask(parts, [(row, pixels[:1].tobytes())] * 5)
+    statuses = [caller.response.status for caller in callers if caller.response]
+    assert statuses == [200, 200, 200, 429, 429]
+    assert callers[3].response is not None
+    assert ("Retry-After", "1") in callers[3].response.headers
+    parts.scheduler.close()

@@ -16,6 +16,8 @@ import pytest
 from service.cost import Cost
 from service.errors import QueueFull, Unfit
 from service.job import Result, Size
+from service.lane import PIECE_ELEMENTS
+from service.model import Model
 from service.scheduler import MAX_THREADS, Scheduler
 from service.session import Runtime, Session
 from service.statistics import Run
@@ -440,3 +442,44 @@ def test_retired_session_is_let_go_once_its_last_caller_is_answered(scheduler: S
         assert scheduler.sweep() == 0
 
     asyncio.run(retire())
+
+
+def test_large_tensor_in_pieces_has_the_bits_of_one_run(scheduler: Scheduler, shipped: Path) -> None:
+    generator = np.random.default_rng(3)
+    x = (generator.standard_normal((3, PIECE_ELEMENTS + 12_345)) * 4).astype(np.float32)
+    x[0, :3] = np.nan, np.inf, -np.inf
+    grad = generator.standard_normal(x.shape).astype(np.float32)
+    cut = 0
+    for file in sorted(shipped.glob("*/1/model.onnx")):
+        model = Model(file.parts[-3], "1", file, Runtime("cpu", 1))
+        if not model.metadata.is_elementwise:
+            continue
+        cut += 1
+        feeds = {"x": x, "grad_output": grad}
+        run = scheduler.run(
+            model.session, feeds, ("y", "grad_x"), Size(1, 3, True), False, model.tally.ran, elementwise=True
+        )
+        result = asyncio.run(run)
+        for found, whole in zip(result.arrays, model.session.run(feeds, ("y", "grad_x")), strict=True):
+            assert found.shape == x.shape
+            assert found.tobytes() == whole.tobytes(), model.name
+        told = model.tally.told(model.name, "1")
+        assert sum(runs["batch_size"] * runs["compute_infer"]["count"] for runs in told["batch_stats"]) == 3
+    assert cut > 20
+
+
+def test_pieces_of_a_request_whose_caller_leaves_cost_no_more_runs(scheduler: Scheduler, shipped: Path) -> None:
+    recorder = Recorder(shipped / "relu" / "1" / "model.onnx")
+
+    async def main() -> None:
+        recorder.gate.clear()
+        x = np.zeros(PIECE_ELEMENTS * 20, np.float32)
+        waiting = asyncio.ensure_future(scheduler.run(recorder, {"x": x}, ("y",), Size(1, 1), False, elementwise=True))
+        await started(recorder)
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+        recorder.gate.set()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+    assert len(recorder.runs) <= 3

@@ -20,11 +20,11 @@ LEAVING = 1 << 30  # more than anybody's connections: whoever stays is asked fir
 
 
 class Board:
-    """The page as the worker in one place sees it; what it shows of its own is nothing until `open`."""
+    """The page as the worker in one place sees it; what it shows of its own is nothing until `open`. Without a folder
+    there is only this one."""
 
-    def __init__(self, folder: Path, place: int) -> None:
-        with (folder / FILE).open("r+b") as file:
-            self._cells = memoryview(mmap.mmap(file.fileno(), 0)).cast("I")
+    def __init__(self, folder: Path | None = None, place: int = 0) -> None:
+        self._cells = memoryview(bytearray(2 * CELL_BYTES) if folder is None else _page(folder)).cast("I")
         self._place = place
         self._connections = 0
         self._base = 0
@@ -101,6 +101,11 @@ class Connections(set[Any]):
 def make(folder: Path, workers: int) -> None:
     """A page for so many workers, none of them open."""
     (folder / FILE).write_bytes(bytes(2 * CELL_BYTES * workers))
+
+
+def _page(folder: Path) -> mmap.mmap:
+    with (folder / FILE).open("r+b") as file:
+        return mmap.mmap(file.fileno(), 0)
 
 
 def share(loads: list[int], newcomers: int) -> int:

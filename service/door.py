@@ -1,4 +1,4 @@
-"""Lets connections in at a socket where other workers listen too, each worker as many as the others.
+"""Lets connections in at a socket where other workers may listen too, each worker as many as the others.
 
 Left to themselves, the one that the kernel wakes first takes all who wait. So each takes its share of them, by what the
 board says of the others, and leaves the rest to those for a moment. One that does not come is waited for once.
@@ -21,6 +21,7 @@ from service.board import Board, Connections, share
 log = logging.getLogger("actserve.door")
 
 BACKLOG = 2048
+MOST = 64  # in one turn of the event loop
 PAUSE_S = 0.001
 PATIENCE = 20  # pauses, not seconds: on a busy machine the others come late for the same reason as this one
 REST_S = 1.0  # after an error that the next connection would meet too: most often no file descriptor is left
@@ -76,7 +77,7 @@ class Door:
         """Somebody waits, or did when the event loop saw it."""
         mine = self._share()
         try:
-            for _ in range(mine or 0):
+            for _ in range(min(mine or 0, MOST)):
                 self._let_in()
         except (BlockingIOError, ConnectionAbortedError):  # another was quicker, or the caller has thought better of it
             return

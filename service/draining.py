@@ -1,4 +1,7 @@
-"""uvicorn's server, stopped without losing a request: alone on its sockets, or as one of several workers."""
+"""uvicorn's server with doors of ours: it lets in all who come, or as one of several workers its share of them, and is
+stopped without losing a request.
+
+The event loop's own servers, which it would have, let in one connection in each turn of the loop."""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any
 import uvicorn
 
 from service.board import Board, Connections
-from service.door import BACKLOG, Door, hold_newcomers, waiting
+from service.door import Door
 from service.lifecycle import Lifecycle
 from service.rpc.server import RpcServer
 
@@ -28,16 +31,25 @@ class DrainingServer(uvicorn.Server):
 
     Either way what was accepted is answered and the process exits with 0. Another signal ends each wait early."""
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, rpc: RpcServer, rpc_address: str | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, lifecycle: Lifecycle, rpc: RpcServer, rpc_address: str | None, board: Board
+    ) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
         self._rpc = rpc
         self._rpc_address = rpc_address
+        self._board = board
+        self._doors: list[Door] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Nobody is let in before all else has started."""
         if self._rpc_address is not None:
             await self._rpc.start(self._rpc_address)
-        await super().startup(sockets)
+        await super().startup([])
+        connections = self.server_state.connections = Connections(self._board)
+        self._doors = [Door(listener, self._board, connections, self._protocol) for listener in sockets or []]
+        for door in self._doors:
+            door.open()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The handler of both signals; unlike uvicorn's it does not raise the signal again at the end."""
@@ -47,6 +59,7 @@ class DrainingServer(uvicorn.Server):
         else:
             log.info("draining: not ready any more, answering what still comes")
         self._lifecycle.drain()
+        self._board.leave()
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""
@@ -59,9 +72,9 @@ class DrainingServer(uvicorn.Server):
         socket. So whoever has connected is let in first, and then has a moment to send. At its end it aborts all runs,
         so gRPC has ended its calls before."""
         stopping = asyncio.create_task(self._rpc.stop(max(1.0, self._lifecycle.remaining_s)))
-        await self._let_in(sockets or [])
-        for server in self.servers:
-            server.close()
+        for door in self._doors:
+            door.clear()
+            door.close()
         for listener in sockets or []:
             listener.close()
         await self._last_call()
@@ -72,15 +85,6 @@ class DrainingServer(uvicorn.Server):
         self.config.timeout_graceful_shutdown = max(1, int(self._lifecycle.remaining_s))
         await super().shutdown(sockets)
 
-    async def _let_in(self, listeners: list[socket.socket]) -> None:
-        """Returns in the turn of the event loop in which no connection waits in a queue, and none can come."""
-        for listener in listeners:
-            hold_newcomers(listener)
-            for _ in range(BACKLOG):
-                if not waiting(listener):
-                    break
-                await asyncio.sleep(0)
-
     async def _last_call(self) -> None:
         """Waits for those who have connected and not sent anything yet, for a while."""
         deadline = time.monotonic() + LAST_CALL_S
@@ -90,37 +94,9 @@ class DrainingServer(uvicorn.Server):
                 return
             await asyncio.sleep(POLL_S)
 
-
-class SharingServer(DrainingServer):
-    """One of several workers: doors stand where uvicorn has servers of asyncio's, which would let in all who come."""
-
-    def __init__(
-        self, config: uvicorn.Config, lifecycle: Lifecycle, rpc: RpcServer, rpc_address: str | None, board: Board
-    ) -> None:
-        super().__init__(config, lifecycle, rpc, rpc_address)
-        self._board = board
-        self._doors: list[Door] = []
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Nobody is let in before all else has started."""
-        await super().startup([])
-        connections = self.server_state.connections = Connections(self._board)
-        self._doors = [Door(listener, self._board, connections, self._protocol) for listener in sockets or []]
-        for door in self._doors:
-            door.open()
-
     def _protocol(self) -> asyncio.Protocol:
         made: Any = self.config.http_protocol_class
         protocol: asyncio.Protocol = made(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return protocol
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-        self._board.leave()
-
-    async def _let_in(self, listeners: list[socket.socket]) -> None:
-        for door in self._doors:
-            door.clear()
-            door.close()

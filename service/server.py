@@ -18,7 +18,7 @@ from service import __version__, logs, protocol
 from service.app import Parts, assemble
 from service.board import Board
 from service.door import BACKLOG
-from service.draining import DrainingServer, SharingServer
+from service.draining import DrainingServer
 from service.errors import SettingsError
 from service.settings import Settings
 
@@ -61,15 +61,10 @@ def serve(
     _log_models(parts, settings)
     if announce:
         _announce(settings, listeners)
-    _server(config, parts, listeners, board).run(sockets=[listeners.http])
+    server = DrainingServer(config, parts.lifecycle, parts.rpc, listeners.rpc_address, board or Board())
+    server.run(sockets=[listeners.http])
     parts.scheduler.close()
     log.info("stopped")
-
-
-def _server(config: uvicorn.Config, parts: Parts, listeners: Listeners, board: Board | None) -> DrainingServer:
-    if board is None:
-        return DrainingServer(config, parts.lifecycle, parts.rpc, listeners.rpc_address)
-    return SharingServer(config, parts.lifecycle, parts.rpc, listeners.rpc_address, board)
 
 
 def _share_heaps() -> None:

@@ -105,7 +105,7 @@ class Bursts:
                 continue
             queue_s = started - caller.arrived - caller.decode_s
             timing = server_timing(caller.decode_s, queue_s, compute_s, times.encode)
-            response.headers += self._front.fields(caller.request_id, timing)
+            response.lines = self._front.lines(caller.request_id, timing)
             caller.reply(response)
             rows += caller.rows
             times.durations.append(now - caller.began)

@@ -100,7 +100,8 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """Status, body and headers of an answer; the request id and timings are added on its way out. What is large stands
+    """Status, body and headers of an answer; the request id and timings are added on its way out, as headers or, where
+    every microsecond counts, as the lines that they come to. What is large stands
     behind the body, as pieces of memory that is not copied. `error` is what the request ended in, for a face that does
     not speak in statuses."""
 
@@ -110,6 +111,7 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
     error: ServiceError | None = None
     tail: tuple[memoryview, ...] = ()
+    lines: str = ""
 
     @property
     def size(self) -> int:

@@ -52,6 +52,7 @@ class Front:
         self._tokens = [*api, *admin] if api else []
         self._admin_tokens = admin or self._tokens
         self._cross_origin = _cross_origin(settings.cors_origin)
+        self._cross_origin_lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in self._cross_origin)
 
     @property
     def is_plain(self) -> bool:
@@ -164,6 +165,10 @@ class Front:
     def fields(self, request_id: str, timing: str) -> Fields:
         """What every answer carries."""
         return (("X-Request-Id", request_id), ("Server-Timing", timing), *self._cross_origin)
+
+    def lines(self, request_id: str, timing: str) -> str:
+        """The same as it is written."""
+        return f"x-request-id: {request_id}\r\nserver-timing: {timing}\r\n{self._cross_origin_lines}"
 
 
 class Exchange:

@@ -62,9 +62,15 @@ def fitted(model: Model, rows: Array) -> Feeds:
 
 
 def _from_json(model: Model, body: bytes) -> Batch:
-    document = json.parse(body)
-    if (feeds := _plain_rows(model, document)) is not None:
+    document = json.read(body)
+    spec = plain_input(model)
+    if spec is not None and (feeds := plain_rows(spec, document)) is not None:
         return Batch(feeds)
+    return from_document(model, document)
+
+
+def from_document(model: Model, document: json.Document) -> Batch:
+    """Any body in JSON."""
     fields = document.fields
     if len(fields) != 1:
         _check_members(fields)
@@ -79,13 +85,17 @@ def _from_json(model: Model, body: bytes) -> Batch:
     return Batch(_rows(model, document, rows), False, len(rows), parameters)
 
 
-def _plain_rows(model: Model, document: json.Document) -> Feeds | None:
-    """Of `{"instances": [[numbers], ...]}` and nothing else, for one input of floats, at once; None of the rest."""
+def plain_input(model: Model) -> TensorSpec | None:
+    """The one input of floats in rows of a fixed shape, where a model has no other."""
     if len(model.inputs) != 1:
         return None
     (spec,) = model.inputs
-    if spec.row_shape is None or spec.datatype.dtype.kind != "f":
-        return None
+    return spec if spec.row_shape is not None and spec.datatype.dtype.kind == "f" else None
+
+
+def plain_rows(spec: TensorSpec, document: json.Document) -> Feeds | None:
+    """Of `{"instances": [[numbers], ...]}` and nothing else, for such an input, at once; None of the rest."""
+    assert spec.row_shape is not None
     numbers = document.matrix("instances", prod(spec.row_shape))
     if numbers is None:
         return None

@@ -39,7 +39,7 @@ class Beginnings:
 
 
 def _head(response: Response, beginning: bytes, closes: bool) -> bytes:
-    lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in response.headers])
+    lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in response.headers]) + response.lines
     end = "connection: close\r\n\r\n" if closes else "\r\n"
     fields = f"content-type: {response.media_type}\r\ncontent-length: {response.size}\r\n{lines}{end}"
     return beginning + fields.encode("latin-1")

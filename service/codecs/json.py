@@ -53,7 +53,7 @@ class Document:
         return self._fields
 
     def check(self) -> None:
-        """Raises BadBody where it has no members to have. One that has a single member cannot have it twice."""
+        """Raises BadBody where `fields` would. One that has a single member cannot have it twice."""
         found = self._found
         if type(found) is not simdjson.Object or len(found) != 1 or "\0" in next(iter(found)):
             _ = self.fields
@@ -105,16 +105,21 @@ class Document:
 def parse(body: bytes, *, bare_constants: bool = False) -> Document:
     """Raises BadBody for what is not JSON, not an object, or has a key twice. With `bare_constants` NaN, Infinity and
     -Infinity may stand without quotes, as RapidJSON and Python write them, though they are no JSON."""
+    document = read(body, bare_constants=bare_constants)
+    document.check()
+    return document
+
+
+def read(body: bytes, *, bare_constants: bool = False) -> Document:
+    """The same, but that what is no object, or has a key twice, is found when the members are asked for."""
     try:
         # A new parser each time: one cannot be used again while an array of it lives, and a new one costs 0.2 µs.
-        document = Document(simdjson.Parser().parse(body), body)
+        return Document(simdjson.Parser().parse(body), body)
     except (ValueError, RuntimeError) as error:
         may_have_constants = bare_constants and (b"NaN" in body or b"Infinity" in body)
         if not may_have_constants and not str(error).startswith(NUMBER_ERRORS):
             raise BadBody(f"The body is not JSON: {_explain(body, error)}.") from error
-        document = Document(_parse_any_number(body, str if bare_constants else _refuse), body)
-    document.check()
-    return document
+        return Document(_parse_any_number(body, str if bare_constants else _refuse), body)
 
 
 def plain(value: Any) -> Any:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service import instances, predictions
-from service.codecs import media
+from service.codecs import json, media
 from service.engine import Engine
 from service.exchange import Request, Response, Route
 from service.model import Model
 from service.plan import Inference, Inputs, Plan
-from service.predictions import Form
+from service.predictions import PLAIN, Form
 from service.repository import Repository
 from service.schemas import BINARY, described, ref
 from service.tensors import Array
@@ -51,6 +51,7 @@ class Rows(Plan):
         self._given = media.content_type(request.headers, instances.taken(self.model), unnamed)
         self._wanted = media.accepted(request.headers, predictions.offered(self.model, self._given))
         self._fetches = predictions.fetches(self.model)
+        self._plain = instances.plain_input(self.model) if self._given == media.JSON and not self._query else None
         if self._given == self._wanted == media.RAW and self.model.metadata.joinable and not self._query:
             self.row_bytes = _row_bytes(self.model, self._fetches[0])
 
@@ -58,7 +59,14 @@ class Rows(Plan):
         return self._repository.model(*self._asked)
 
     def decode(self, body: bytes) -> Batch:
-        found = instances.decode(self.model, self._given, body)
+        if self._plain is not None:
+            document = json.read(body)
+            feeds = instances.plain_rows(self._plain, document)
+            if feeds is not None:
+                return Batch(self.model.session, feeds, self._fetches, None, None, False, PLAIN)
+            found = instances.from_document(self.model, document)
+        else:
+            found = instances.decode(self.model, self._given, body)
         form = predictions.form(self._query, found.parameters)
         return Batch(self.model.session, found.feeds, self._fetches, None, found.count, found.is_columnar, form)
 

@@ -255,7 +255,7 @@ def test_fault_of_ours_is_a_fixed_sentence_and_a_traceback_in_the_log(
     start: Start, is_error: IsError, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = start()
-    monkeypatch.setattr("service.routes.predict.predictions.form", lambda *given: 1 / 0)
+    monkeypatch.setattr("service.routes.predict.predictions.encode", lambda *given: 1 / 0)
     with caplog.at_level(logging.ERROR):
         answer = client.post("/predict", json={"instances": []}, headers={"x-request-id": "find-me"})
     body = is_error(answer, 500)

@@ -48,7 +48,6 @@ from service.routes import (
     predict,
 )
 from service.routes import repository as repository_control
-from service.rpc.server import RpcServer
 from service.scheduler import Scheduler
 from service.session import Runtime
 from service.settings import Settings
@@ -57,6 +56,8 @@ from service.workers import Content, Workers
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from service.rpc.server import RpcServer
 
 OBSERVE_S = 1.0
 OBSERVE = "observe"  # what workers ask one another before metrics are told
@@ -70,7 +71,7 @@ class Parts:
     repository: Repository
     lifecycle: Lifecycle
     scheduler: Scheduler
-    rpc: RpcServer
+    rpc: RpcServer | None
     heads: Heads
 
 
@@ -168,7 +169,9 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     for route in routes:
         endpoint = Endpoint(route, front, settings.max_body_bytes)
         app.router.routes.append(StarletteRoute(route.path, endpoint, methods=[route.method]))
-    rpc = RpcServer(front, repository, engine, routes, settings.max_body_bytes)
+    rpc = None
+    if settings.grpc_port:  # its library costs 10 MB
+        rpc = import_module("service.rpc.server").RpcServer(front, repository, engine, routes, settings.max_body_bytes)
     heads = Heads(routes, front, Bursts(front, scheduler), settings.max_body_bytes)
     return Parts(app, repository, lifecycle, scheduler, rpc, heads)
 

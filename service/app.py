@@ -96,7 +96,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         runtime,
         settings.default_model,
         with_networks=not settings.no_shipped_models,
-        is_default_demanded="default_model" in settings.model_fields_set,
+        is_default_demanded="default_model" in settings.given,
         is_empty=True,
     )
     scheduler = Scheduler(settings.max_batch_size, settings.max_queue_rows)

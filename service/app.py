@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
-from fastapi.telemetry import TelemetryConfig
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as StarletteRequest
-from starlette.responses import Response as StarletteResponse
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route as StarletteRoute
 
-from service import __version__
 from service.agreement import Agreement
 from service.asgi import Endpoint
 from service.burst import Bursts
@@ -52,21 +48,17 @@ from service.routes import (
     predict,
 )
 from service.routes import repository as repository_control
-from service.rpc.server import RpcServer
 from service.scheduler import Scheduler
-from service.schemas import ERROR
 from service.session import Runtime
 from service.settings import Settings
 from service.vetting import Vetting
 from service.workers import Content, Workers
 
-DESCRIPTION = (
-    'Inference for activation-backed models. Errors are `{"error": sentence, "details": [{path, expected, got}]}`.'
-)
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
+    from service.rpc.server import RpcServer
 
-# FastAPI's own instrumentation looks at every request and can send to a collector; ours is in the front.
-NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 OBSERVE_S = 1.0
 OBSERVE = "observe"  # what workers ask one another before metrics are told
 
@@ -75,17 +67,24 @@ OBSERVE = "observe"  # what workers ask one another before metrics are told
 class Parts:
     """What the server around the application needs of it."""
 
-    app: FastAPI
+    app: Starlette
     repository: Repository
     lifecycle: Lifecycle
     scheduler: Scheduler
-    rpc: RpcServer
+    rpc: RpcServer | None
     heads: Heads
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application, models loaded. Raises ModelError where the settings ask for what cannot be."""
-    return assemble(settings).app
+    """The application for any server, models loaded. Raises ModelError where the settings ask for what cannot be."""
+    app: FastAPI = _framework().application(assemble(settings).app)
+    return app
+
+
+def _framework() -> ModuleType:
+    """FastAPI costs 14 MB and a fifth of a second. Our own server needs it for the OpenAPI document alone, so it is
+    imported when somebody asks for that."""
+    return import_module("service.framework")
 
 
 def assemble(settings: Settings, shared: Path | None = None) -> Parts:
@@ -97,7 +96,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         runtime,
         settings.default_model,
         with_networks=not settings.no_shipped_models,
-        is_default_demanded="default_model" in settings.model_fields_set,
+        is_default_demanded="default_model" in settings.given,
         is_empty=True,
     )
     scheduler = Scheduler(settings.max_batch_size, settings.max_queue_rows)
@@ -137,7 +136,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     workers.on(OBSERVE, observed)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         watching = asyncio.create_task(_repeat(look_around))
         await workers.start()
         await control.start()
@@ -148,17 +147,8 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         examiner.close()
         scheduler.close()
 
-    app = FastAPI(
-        title="actserve",
-        version=__version__,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        telemetry=NO_TELEMETRY,
-    )
+    app = Starlette(lifespan=lifespan, exception_handlers={HTTPException: _Unmatched(front, settings)})
+    app.router.redirect_slashes = False
     predictor, ready = predict.Predict(repository, engine), health.Ready(repository, lifecycle, workers)
     of_platforms = predict.Predict(repository, engine, unnamed=media.JSON)  # their clients may leave the type out
     routes = [
@@ -173,13 +163,15 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *kserve_v1.routes(repository, of_platforms),
         *platforms.sagemaker(of_platforms, ready),
         *health.routes(ready, metrics, observe_all),
-        *pages.routes(repository, app.openapi),
+        *pages.routes(repository, lambda: _framework().application(app).openapi()),
     ]
     routes = [*platforms.named(settings, of_platforms, ready, routes), *routes]
     for route in routes:
-        app.router.routes.append(HandlerRoute(route, Endpoint(route, front, settings.max_body_bytes)))
-    app.add_exception_handler(HTTPException, _Unmatched(front, settings))
-    rpc = RpcServer(front, repository, engine, routes, settings.max_body_bytes)
+        endpoint = Endpoint(route, front, settings.max_body_bytes)
+        app.router.routes.append(StarletteRoute(route.path, endpoint, methods=[route.method]))
+    rpc = None
+    if settings.grpc_port:  # its library costs 10 MB
+        rpc = import_module("service.rpc.server").RpcServer(front, repository, engine, routes, settings.max_body_bytes)
     heads = Heads(routes, front, Bursts(front, scheduler), settings.max_body_bytes)
     return Parts(app, repository, lifecycle, scheduler, rpc, heads)
 
@@ -208,35 +200,6 @@ async def _repeat(look_around: Callable[[], None]) -> None:
         await asyncio.sleep(OBSERVE_S)
 
 
-class HandlerRoute(APIRoute):
-    """A FastAPI route for its documentation, whose requests go straight to our endpoint."""
-
-    def __init__(self, route: Route, endpoint: Endpoint) -> None:
-        documentation: dict[str, Any] = dict(route.documentation)
-        parameters = _path_parameters(route.path) + documentation.pop("parameters", [])
-        responses = documentation.pop("responses", {}) | {"default": ERROR}
-        super().__init__(
-            route.path,
-            lambda: None,
-            methods=[route.method],
-            name=f"{route.method} {route.path}",
-            summary=documentation.pop("summary", None),
-            description=_description(route.handler),
-            tags=documentation.pop("tags", None),
-            include_in_schema=documentation.pop("is_documented", True),
-            response_class=StarletteResponse,  # names no content, so that the documentation alone does
-            openapi_extra=documentation | {"parameters": parameters, "responses": responses},
-        )
-        self.app = endpoint
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers HEAD as GET; the server leaves the body out."""
-        if scope["method"] == "HEAD" and "GET" in (self.methods or ()):
-            await self.app(scope, receive, send)
-        else:
-            await super().handle(scope, receive, send)
-
-
 class _Unmatched:
     """What answers a path or method that no route has: our errors in our shape, and the preflight of a browser."""
 
@@ -255,7 +218,8 @@ class _Unmatched:
 
 def _ours(request: StarletteRequest, error: HTTPException) -> ServiceError:
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "").replace("GET", "GET, HEAD")
+        methods = {*(error.headers or {}).get("Allow", "").split(", ")}
+        allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
         return MethodNotAllowed(f"{request.method} is not allowed here; {allowed} is.", headers=(("Allow", allowed),))
     return NotFound("There is nothing under this path; `/docs` lists the paths there are.")
 
@@ -275,17 +239,3 @@ async def _preflight(request: Request) -> Response:
         ("Access-Control-Max-Age", "600"),
     )
     return Response(b"", status=204, headers=allowed)
-
-
-def _description(handler: Handler) -> str:
-    """What it says of itself: a function, an object's `__call__`, or else its class."""
-    if inspect.isfunction(handler):
-        return inspect.getdoc(handler) or ""
-    return type(handler).__call__.__doc__ or inspect.getdoc(type(handler)) or ""
-
-
-def _path_parameters(path: str) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"{(\w+)}", path)
-    ]

@@ -11,14 +11,16 @@ import signal
 import socket
 import time
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from service.board import Board, Connections
 from service.door import Door
 from service.lifecycle import Lifecycle
-from service.rpc.server import RpcServer
+
+if TYPE_CHECKING:
+    from service.rpc.server import RpcServer
 
 log = logging.getLogger("actserve")
 
@@ -32,7 +34,7 @@ class DrainingServer(uvicorn.Server):
     Either way what was accepted is answered and the process exits with 0. Another signal ends each wait early."""
 
     def __init__(
-        self, config: uvicorn.Config, lifecycle: Lifecycle, rpc: RpcServer, rpc_address: str | None, board: Board
+        self, config: uvicorn.Config, lifecycle: Lifecycle, rpc: RpcServer | None, rpc_address: str | None, board: Board
     ) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
@@ -43,7 +45,7 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Nobody is let in before all else has started."""
-        if self._rpc_address is not None:
+        if self._rpc is not None and self._rpc_address is not None:
             await self._rpc.start(self._rpc_address)
         await super().startup([])
         connections = self.server_state.connections = Connections(self._board)
@@ -71,7 +73,7 @@ class DrainingServer(uvicorn.Server):
         """uvicorn resets connections that wait to be accepted, or whose request is still under way, when it closes the
         socket. So whoever has connected is let in first, and then has a moment to send. At its end it aborts all runs,
         so gRPC has ended its calls before."""
-        stopping = asyncio.create_task(self._rpc.stop(max(1.0, self._lifecycle.remaining_s)))
+        stopping = asyncio.create_task(self._stop_rpc(max(1.0, self._lifecycle.remaining_s)))
         for door in self._doors:
             door.clear()
             door.close()
@@ -81,9 +83,13 @@ class DrainingServer(uvicorn.Server):
         while not stopping.done() and not self.force_exit:
             await asyncio.wait({stopping}, timeout=POLL_S)
         if stopping.cancel():
-            await self._rpc.stop(None)
+            await self._stop_rpc(None)
         self.config.timeout_graceful_shutdown = max(1, int(self._lifecycle.remaining_s))
         await super().shutdown(sockets)
+
+    async def _stop_rpc(self, seconds: float | None) -> None:
+        if self._rpc is not None:
+            await self._rpc.stop(seconds)
 
     async def _last_call(self) -> None:
         """Waits for those who have connected and not sent anything yet, for a while."""

@@ -14,11 +14,10 @@ from secrets import token_hex
 from time import perf_counter
 from typing import Any
 
-from pydantic import SecretStr
-
 from service import wrapping
 from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, ServiceError, Unauthorized
 from service.exchange import Request, Response, Route, answer_json
+from service.kinds import Secret
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.model import Model
@@ -279,8 +278,8 @@ class Exchange:
         self._front.under_way.discard(self)
 
 
-def _secret(token: SecretStr | None) -> list[bytes]:
-    return [] if token is None else [token.get_secret_value().encode()]
+def _secret(token: Secret | None) -> list[bytes]:
+    return [] if token is None else [token.text.encode()]
 
 
 def _cross_origin(origin: str | None) -> Fields:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from service.codecs import elements, image, json, media, npy, raw
+from service.codecs import elements, json, media, npy, raw
 from service.errors import Unfit, UnsupportedMedia
 from service.model import Model
 from service.signature import fit_rows
@@ -52,6 +53,7 @@ def decode(model: Model, media_type: str, body: bytes) -> Batch:
         return Batch({spec.name: raw.read(body, spec)})
     if model.metadata.image is None:
         raise UnsupportedMedia(f"Model `{model.name}` takes no pictures.")
+    image = import_module("service.codecs.image")  # with the first picture, since Pillow costs 2 MB
     return Batch({spec.name: image.read(body, media_type, model.metadata.image, spec)})
 
 

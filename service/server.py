@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -21,6 +22,9 @@ from service.door import BACKLOG
 from service.draining import DrainingServer
 from service.errors import SettingsError
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    pass
 
 log = logging.getLogger("actserve")
 

@@ -30,6 +30,12 @@ SWITCH = "compute_"  # `compute_y`, a boolean initializer: whether the output `y
 FALSE = np.array(False)
 Run = Callable[[Mapping[str, Array], Sequence[str]], list[Array]]
 BFLOAT16 = BY_ONNX["tensor(bfloat16)"]
+# One arena for all sessions. Each has its own otherwise, which keeps what the largest run of its model needed: ten
+# times as much, all together (https://onnxruntime.ai/docs/get-started/with-c.html#features, "Share allocator(s)").
+ort.create_and_register_allocator(
+    ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT),
+    ort.OrtArenaCfg(0, -1, -1, -1),  # without a limit, the rest as it is by default
+)
 
 # All that onnxruntime raises, none of them under a common base; a test compares this list with the library's own.
 ORT_ERRORS = (
@@ -131,6 +137,12 @@ class Session:
         options = ort.RunOptions()
         options.log_severity_level = 4  # a refusal is no event
         return partial(self._run, options=options), partial(setattr, options, "terminate", True)
+
+    def give_back(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> None:
+        """Gives back what the arena of all sessions holds for no run. onnxruntime does that behind a run only: this."""
+        options = ort.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._run(feeds, fetches, options)
 
     def abort(self) -> None:
         """Ends the runs under way, at their next node, and all later ones."""
@@ -257,6 +269,8 @@ def _options(runtime: Runtime, folder: Path | None) -> Any:
     options.log_severity_level = 3  # its warnings about overridable initializers would fill the log
     options.intra_op_num_threads = runtime.intra_op_threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.enable_mem_pattern = False  # for each shape that ever comes it keeps a plan, for good
     # A spinning pool burns the quota of a container between two requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")

@@ -12,16 +12,17 @@ import click
 
 from service import hosting, shared
 from service.errors import ModelError, SettingsError
+from service.kinds import NAMES, SWITCH
 from service.server import bind, serve
-from service.settings import Settings, flag, read, variable
+from service.settings import SETTINGS, flag, read, variable
 from service.supervisor import START_FAILED, Supervisor
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
-    """One option for each field of `Settings`, whose type checks what click hands on as text."""
-    for name, field in reversed(Settings.model_fields.items()):
-        is_flag = field.annotation is bool
-        is_repeatable = field.annotation == tuple[str, ...] | None
+    """One option for each field of `Settings`, whose kind checks what click hands on as text."""
+    for name, field in reversed(SETTINGS.items()):
+        kind = field.metadata["kind"]
+        is_flag = kind is SWITCH
         default = "" if field.default is None or is_flag else f" [default: {field.default}]"
         command = click.option(
             flag(name),
@@ -30,10 +31,10 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
             show_envvar=True,
             default=None,
             is_flag=is_flag,
-            multiple=is_repeatable,
+            multiple=kind is NAMES,
             metavar=None if is_flag else "VALUE",
             type=bool if is_flag else str,
-            help=f"{field.description}{default}",
+            help=field.metadata["description"] + default,
         )(command)
     return command
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
+from service import framework
+from service.app import assemble, create_app
 from service.errors import ModelError, ServiceError
 from service.settings import Settings, read
 
@@ -44,6 +45,35 @@ def test_other_method_is_405_and_names_the_right_one(
     assert answer.headers["allow"] == allowed
     if method != "HEAD":
         assert allowed in is_error(answer, 405)["error"]
+
+
+REQUESTS = [
+    *(("GET", path) for path in GETS),
+    ("HEAD", "/models"),
+    ("HEAD", "/predict"),
+    ("GET", "/models/digits"),
+    ("GET", "/nothing"),
+    ("GET", "/models/"),
+    ("GET", "/predict"),
+    ("DELETE", "/models"),
+    ("OPTIONS", "/models"),
+    ("POST", "/predict"),
+]
+
+
+def test_application_for_another_server_answers_as_that_of_ours() -> None:
+    parts = assemble(read({"providers": "cpu", "cors_origin": "https://a.example"}))
+    ours, other = TestClient(parts.app), TestClient(framework.application(parts.app))
+    for method, path in REQUESTS:
+        answers = [client.request(method, path) for client in (ours, other)]
+        if path != "/metrics":  # has counted the first when the second asks
+            assert answers[0].content == answers[1].content, (method, path)
+        told = [
+            {name: value for name, value in answer.headers.items() if name not in ("x-request-id", "server-timing")}
+            for answer in answers
+        ]
+        assert told[0] == told[1] or path == "/metrics", (method, path)
+        assert answers[0].status_code == answers[1].status_code, (method, path)
 
 
 @pytest.mark.parametrize("path", GETS)

@@ -74,6 +74,48 @@ def test_threads_are_set_and_do_not_spin(graphs: Any, tmp_path: Path) -> None:
         assert options.get_session_config_entry(key) == "0"
 
 
+SHIPPED = Path(__file__).parents[2] / "models" / "repository"
+MEBIBYTE = 1 << 20
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Rss:"))
+
+
+def activation(name: str, cpu: Runtime) -> Session:
+    return Session(SHIPPED / name / "1" / "model.onnx", cpu)
+
+
+def test_models_share_what_their_runs_need(cpu: Runtime) -> None:
+    names = ["gelu", "tanh", "mish", "silu", "elu", "celu", "softplus", "softsign", "sigmoid", "selu"]
+    sessions = [activation(name, cpu) for name in names]
+    x = np.ones((1024, 1024), np.float32)
+    sessions[0].run({"x": x}, ["y"])
+    before = resident()
+    for session in sessions[1:]:
+        session.run({"x": x}, ["y"])
+    assert resident() - before < 32 * MEBIBYTE  # arenas of their own would hold 8 to 30 MiB each
+
+
+def test_shape_that_came_once_leaves_nothing_behind(cpu: Runtime) -> None:
+    session = activation("gelu", cpu)
+    session.run({"x": np.ones(5000, np.float32)}, ["y", "grad_x"])
+    before = resident()
+    for size in range(1, 5000):
+        session.run({"x": np.ones(size, np.float32)}, ["y", "grad_x"])
+    assert resident() - before < 8 * MEBIBYTE  # a plan for each would be 25 MiB
+
+
+def test_what_runs_needed_is_given_back_when_asked_for(cpu: Runtime) -> None:
+    session = activation("gelu", cpu)
+    session.run({"x": np.ones((4096, 1024), np.float32)}, ["y"])
+    before = resident()
+    session.give_back({"x": np.ones((), np.float32)}, ["y"])
+    assert before - resident() > 32 * MEBIBYTE
+
+
 def test_provider_in_use_is_told(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
     assert Session(graphs.identity(tmp_path / "x.onnx", 1, ["n"]), cpu).provider == CPU
 

@@ -25,21 +25,31 @@ def reference(model: onnx.ModelProto, images: np.ndarray, source: str) -> str:
     """
     (node,) = (node.name for node in model.graph.node if HIDDEN in node.output)
     found = {"rows": len(images), "source": source, "layers": [layer(node, hidden(model, images))]}
-    return json.dumps(found)
+    return json.dumps(found, separators=(",", ":"))
 
 
 def layer(node: str, values: np.ndarray) -> dict[str, Any]:
     """The statistics of one layer's values, pooled over rows and units; what is not finite is left out.
 
     `edges` are the deciles, equal ones once, each a value that occurs and so the same number in float32;
-    `counts[i]` is how many values lie in `(edges[i - 1], edges[i]]`, open-ended at both ends.
+    `counts[i]` is how many values lie in `(edges[i - 1], edges[i]]`, open-ended at both ends. `units` has the same two
+    for each unit: other units that fire for other images can leave the pooled values as they were.
     """
     finite = values[np.isfinite(values)].astype(np.float64)
-    edges = np.unique(np.quantile(finite, QUANTILES, method="inverted_cdf"))
-    counts = np.bincount(np.searchsorted(edges, finite, side="left"), minlength=len(edges) + 1)
+    edges, counts = _binned(values)
     figures = {"zero_share": (finite == 0).mean(), "mean": finite.mean(), "std": finite.std()}
     rounded = {name: round(float(figure), 6) for name, figure in figures.items()}
-    return {"node": node} | rounded | {"edges": edges.tolist(), "counts": counts.tolist()}
+    units = [list(_binned(unit)) for unit in values.T]
+    return {"node": node} | rounded | {"edges": edges, "counts": counts, "units": units}
+
+
+def _binned(values: np.ndarray) -> tuple[list[float], list[int]]:
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if not finite.size:
+        return [0.0], [0, 0]
+    edges = np.unique(np.quantile(finite, QUANTILES, method="inverted_cdf"))
+    counts = np.bincount(np.searchsorted(edges, finite, side="left"), minlength=len(edges) + 1)
+    return edges.tolist(), counts.tolist()
 
 
 def hidden(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:

@@ -76,7 +76,7 @@ class Bursts:
         """Runs the batch in place and gives each caller its answer; False where that would not be quick."""
         model = batch.plan.model
         started = perf_counter()
-        lane = self._scheduler.lane(batch.session, model.metadata.joinable, model.tally.ran)
+        lane = self._scheduler.lane(batch.session, model.metadata.joinable, model.tally.ran, model.tap)
         arrays = lane.compute_now(batch.jobs, len(batch.callers))
         if arrays is None:
             return False

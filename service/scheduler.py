@@ -26,6 +26,7 @@ from service.errors import QueueFull
 from service.job import Feeds, Job, Result, Size
 from service.session import Session
 from service.statistics import Run
+from service.tap import Tap
 from service.tensors import Array
 
 THREAD_HOP_S = 0.0003  # to a worker thread and back on a busy loop; under it, hopping costs more than it frees
@@ -56,12 +57,14 @@ class Scheduler:
         ran: Callable[[Run], None] | None = None,
         *,
         elementwise: bool = False,
+        tap: Tap | None = None,
     ) -> Result:
         """The answer to arrays that already fit the session's signature. Cancelling the caller drops its job.
 
-        `joinable` (by rows), `elementwise` and `ran`, which is told of each run, are the model's and always the same.
+        `joinable` (by rows), `elementwise`, `ran` and `tap`, which are told of each run, are the model's and always the
+        same.
         Raises QueueFull, or what the run raised."""
-        lane = self.lane(session, joinable, ran)
+        lane = self.lane(session, joinable, ran, tap)
         job = Job(feeds, tuple(fetches), size)
         if elementwise and job.size >= 2 * PIECE_ELEMENTS:
             return await lane.run_in_pieces(job)
@@ -70,11 +73,11 @@ class Scheduler:
         lane.submit([job])
         return await job
 
-    def lane(self, session: Session, joinable: bool, ran: Callable[[Run], None] | None) -> Lane:
+    def lane(self, session: Session, joinable: bool, ran: Callable[[Run], None] | None, tap: Tap | None = None) -> Lane:
         """The lane before a session, made when it is first asked for."""
         lane = self._lanes.get(session)
         if lane is None:
-            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads, ran)
+            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads, ran, tap)
         return lane
 
     @property
@@ -112,6 +115,7 @@ class Lane:
         max_queue_rows: int,
         threads: ThreadPoolExecutor,
         ran: Callable[[Run], None] | None,
+        tap: Tap | None = None,
     ) -> None:
         self.queued_rows = 0
         self._session = session
@@ -121,6 +125,7 @@ class Lane:
         self._max_queue_rows = max_queue_rows
         self._threads = threads
         self._ran = ran
+        self._tap = tap
         self._queue: deque[Job] = deque()
         self._running = 0
         self._turn_is_due = False
@@ -261,6 +266,8 @@ class Lane:
             arrays = self._session.run(feeds, batch[0].fetches)
             if len(batch) > 1 and not _by_row(arrays, rows):
                 raise ValueError("The model does not answer row by row, though its metadata says so.")
+            if self._tap is not None:
+                self._tap.ran(feeds, rows)
             return arrays, Run(sum(job.instances for job in batch), joined - started, perf_counter() - joined, 0.0)
         finally:
             seconds = perf_counter() - started

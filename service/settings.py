@@ -73,6 +73,21 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug` logs every answered request; `info` those that were refused."
     )
+    activation_sample_rate: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of the served rows whose activations are measured, off the request's path; 0 is none.",
+    )
+    activation_cpu_share: float = Field(
+        0.01,
+        gt=0,
+        le=1,
+        description="Share of one core that measuring them may take in each worker; rows beyond it are dropped.",
+    )
+    activation_window_s: float = Field(
+        600, ge=10, le=86_400, description="Seconds of the sliding window over which activations are told."
+    )
     predict_route: str | None = Field(
         None, pattern=ROUTE, description="One more path for `POST /predict` (Vertex AI says `AIP_PREDICT_ROUTE`)."
     )

@@ -44,12 +44,20 @@ def test_edges_are_the_deciles_and_bins_open_below() -> None:
 def test_layer_of_one_value_has_one_edge() -> None:
     assert layer("sigmoid", np.full((3, 4), 0.5, np.float32)) == {
         "node": "sigmoid", "zero_share": 0, "mean": 0.5, "std": 0, "edges": [0.5], "counts": [12, 0],
+        "units": [[[0.5], [3, 0]]] * 4,
     }  # fmt: skip
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:
     values = np.float32([[np.nan, 1, 2], [np.inf, 3, -np.inf]])
-    assert layer("relu", values) == layer("relu", np.float32([[1, 2, 3]]))
+    found, finite = layer("relu", values), layer("relu", np.float32([[1, 2, 3]]))
+    assert found | {"units": 0} == finite | {"units": 0}
+    assert found["units"] == [[[0], [0, 0]], [[1, 3], [1, 1, 0]], [[2], [1, 0]]]
+
+
+def test_each_unit_has_edges_of_its_own_and_one_that_is_never_finite_no_counts() -> None:
+    values = np.float32([[0, np.nan, 5], [0, np.nan, 6], [2, np.inf, 7]])
+    assert layer("relu", values)["units"] == [[[0, 2], [2, 1, 0]], [[0], [0, 0]], [[5, 6, 7], [1, 1, 1, 0]]]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

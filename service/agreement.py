@@ -23,7 +23,6 @@ from service.copies import Copies
 from service.errors import ModelError, ServiceError
 from service.folder import Candidate, Candidates
 from service.ledger import Ledger
-from service.metrics import Metrics
 from service.model import Model
 from service.repository import Entry, Repository
 from service.scheduler import Scheduler
@@ -58,7 +57,7 @@ class Agreement:
         ledger: Ledger,
         workers: Workers,
         scheduler: Scheduler,
-        metrics: Metrics,
+        watch: Callable[[Iterable[Model]], None],
         copies: Copies,
     ) -> None:
         self.loading: set[Key] = set()
@@ -68,7 +67,7 @@ class Agreement:
         self._ledger = ledger
         self._workers = workers
         self._scheduler = scheduler
-        self._metrics = metrics
+        self._watch = watch
         self._copies = copies
         self._prepared: dict[Candidate | None, Version] = {}
         self._following = asyncio.Lock()
@@ -223,7 +222,7 @@ class Agreement:
                 name, {version: self._version(known, version, one) for version, one in records.items()}
             )
         gone = self._repository.swap(changed)
-        self._metrics.watch(model for entry in changed.values() if entry for model in entry.loaded)
+        self._watch([model for entry in changed.values() if entry for model in entry.loaded])
         self._repository.demanded = state.demanded
         self._repository.tell_refused(state.refused)
         self._prepared.clear()

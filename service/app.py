@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,6 +23,7 @@ from service.codecs import media
 from service.control import Control
 from service.copies import Copies
 from service.diagnosis.examiner import Examiner
+from service.diagnosis.observers import Observers
 from service.engine import Engine
 from service.errors import MethodNotAllowed, NotFound, ServiceError
 from service.exchange import Handler, Request, Response, Route
@@ -31,11 +32,15 @@ from service.heads import Heads
 from service.introspection import Introspection
 from service.ledger import Ledger
 from service.lifecycle import Lifecycle
+from service.live.collector import Activations
+from service.live.live import Live
 from service.memory import Surplus
 from service.metrics import Metrics
+from service.model import Model
 from service.repository import Repository
 from service.routes import (
     activate,
+    activations,
     catalogue,
     curve,
     diagnose,
@@ -104,11 +109,20 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     metrics = Metrics()
     metrics.describe(repository.entries)
     metrics.watch(repository.activations())
-    control = _control(settings, shared, runtime, repository, workers, scheduler, metrics)
+    observers = Observers()
+    live = Live(settings, observers, workers, repository.served, metrics.rows_dropped)
+    metrics.show(Activations(live))
+
+    def watch(models: Iterable[Model]) -> None:
+        models = list(models)
+        metrics.watch(models)
+        live.watch(models)
+
+    control = _control(settings, shared, runtime, repository, workers, scheduler, metrics, watch)
     control.open()
     front = Front(settings, metrics, lifecycle)
     engine = Engine(scheduler)
-    examiner = Examiner()
+    examiner = Examiner(observers)
     introspection = Introspection(repository, workers, settings)
 
     def observe() -> None:
@@ -132,18 +146,22 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         observe()
         with suppress(ServiceError):  # one that is busy has told what it had a second ago
             await workers.ask(OBSERVE, {}, OBSERVE_S)
+        await live.refresh()
 
     workers.on(OBSERVE, observed)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         watching = asyncio.create_task(_repeat(look_around))
+        measuring = asyncio.create_task(live.run())
         await workers.start()
         await control.start()
         yield
         await control.close()
         await workers.close()
         watching.cancel()
+        measuring.cancel()
+        live.close()
         examiner.close()
         scheduler.close()
 
@@ -158,6 +176,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *curve.routes(repository, engine),
         *diagnose.routes(repository, examiner),
         *models.routes(repository),
+        *activations.routes(repository, live),
         *open_inference.routes(repository, engine, introspection),
         *repository_control.routes(control),
         *kserve_v1.routes(repository, of_platforms),
@@ -184,12 +203,13 @@ def _control(
     workers: Workers,
     scheduler: Scheduler,
     metrics: Metrics,
+    watch: Callable[[Iterable[Model]], None],
 ) -> Control:
     """Where the files may change while they are served, workers that start later need copies of them."""
     changes = settings.model_control != "none"
     vetting = Vetting(runtime, is_copying=changes, shares_threads=settings.intra_op_threads is None)
     copies = Copies(shared / "models" if shared is not None and changes else None)
-    agreement = Agreement(repository, vetting, Ledger(shared), workers, scheduler, metrics, copies)
+    agreement = Agreement(repository, vetting, Ledger(shared), workers, scheduler, watch, copies)
     return Control(settings, repository, agreement, metrics)
 
 

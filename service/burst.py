@@ -92,7 +92,8 @@ class Bursts:
         return True
 
     def _lane(self, plan: Plan, session: Session) -> Lane:
-        return self._scheduler.lane(session, plan.model.metadata.joinable, plan.model.tally.ran)
+        model = plan.model
+        return self._scheduler.lane(session, model.metadata.joinable, model.tally.ran, model.tap)
 
     def _reply(self, batch: Batch, responses: Sequence[Response], started: float, compute_s: float) -> None:
         now = perf_counter()

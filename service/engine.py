@@ -34,7 +34,14 @@ class Engine:
         request.rows, request.model = size.instances, model
         about = model.metadata
         result = await self._scheduler.run(
-            session, feeds, fetches, size, about.joinable, model.tally.ran, elementwise=about.is_elementwise
+            session,
+            feeds,
+            fetches,
+            size,
+            about.joinable,
+            model.tally.ran,
+            elementwise=about.is_elementwise,
+            tap=model.tap,
         )
         request.timings.took(result)
         return result.arrays

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from service import graph
+from service import graph, reference
 from service.errors import ModelError
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -45,7 +45,7 @@ class Candidate:
 
     @property
     def has_external_data(self) -> bool:
-        return len(self.files) > 2
+        return len(self.files) > 3  # the graph, and what may stand beside it
 
     def is_same_as(self, other: Candidate | None) -> bool:
         """True when both are the same files, or copies of them."""
@@ -173,7 +173,8 @@ def _looked_at(name: str, version: str, base: Path, file: str, known: Known) -> 
         known[path] = (signs, _external(path))
     inside = [location for location in known[path][1] if graph.is_inside(path, location)]
     found = Candidate(name, version, base, file)
-    made_of = (found.toml_path.name, *(os.path.join(os.path.dirname(file), location) for location in inside))
+    beside = (found.toml_path.name, reference.beside(found.toml_path).name)
+    made_of = (*beside, *(os.path.join(os.path.dirname(file), location) for location in inside))
     return replace(found, files=((file, signs), *((other, _signs(base / other)) for other in made_of)))
 
 

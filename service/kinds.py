@@ -48,6 +48,16 @@ def whole(least: int, most: int | None = None, word: str | None = None) -> Kind:
     return Kind(bounds if word is None else f"`{word}` or {bounds}", read)
 
 
+def number(least: float, most: float) -> Kind:
+    """A number within bounds."""
+
+    def read(given: Any) -> float:
+        value = float(given)
+        return _demanded(value, least <= value <= most)
+
+    return Kind(f"a number from {least:g} to {most:,g}", read)
+
+
 def one_of(*names: str) -> Kind:
     """One of a few words."""
     return Kind(f"one of {', '.join(names)}", lambda given: _demanded(given, given in names))

@@ -25,6 +25,7 @@ from service.errors import QueueFull
 from service.job import Feeds, Job, Result
 from service.session import Session
 from service.statistics import Run
+from service.tap import Tap
 from service.tensors import Array
 
 THREAD_HOP_S = 0.0003  # to a worker thread and back on a busy loop; under it, hopping costs more than it frees
@@ -44,6 +45,7 @@ class Lane:
         max_queue_rows: int,
         threads: ThreadPoolExecutor,
         ran: Callable[[Run], None] | None,
+        tap: Tap | None = None,
     ) -> None:
         self.queued_rows = 0
         self._session = session
@@ -53,6 +55,7 @@ class Lane:
         self._max_queue_rows = max_queue_rows
         self._threads = threads
         self._ran = ran
+        self._tap = tap
         self._queue: deque[Job] = deque()
         self._running = 0
         self._turn_is_due = False
@@ -197,6 +200,8 @@ class Lane:
             arrays = self._session.run(feeds, batch[0].fetches)
             if len(batch) > 1 and not _by_row(arrays, rows):
                 raise ValueError("The model does not answer row by row, though its metadata says so.")
+            if self._tap is not None:
+                self._tap.ran(feeds, rows)
             return arrays, Run(sum(job.instances for job in batch), joined - started, perf_counter() - joined, 0.0)
         finally:
             seconds = perf_counter() - started

@@ -111,11 +111,21 @@ class Metrics:
             ("model",),
             registry=registry,
         )
-        self._served: Served | None = None
+        self.rows_dropped = Counter(
+            "actserve_activation_rows_dropped_total",
+            "Rows chosen for measuring activations and not measured: too many for the time there is, or refused.",
+            ("model", "version"),
+            registry=registry,
+        )
+        self._told: list[Collector] = []
 
     def describe(self, entries: Callable[[], Iterable[Entry]]) -> None:
         """From now on shows the models that `entries` gives when somebody looks."""
-        self._served = Served(entries)
+        self.show(Served(entries))
+
+    def show(self, told: Collector) -> None:
+        """From now on shows what this worker knows of all."""
+        self._told.append(told)
 
     def watch(self, models: Iterable[Model]) -> None:
         """Counts the runs of models that are served from now on."""
@@ -186,8 +196,8 @@ class Metrics:
             everything = CollectorRegistry()
             MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
         served = CollectorRegistry()
-        if self._served is not None:
-            served.register(self._served)
+        for told in self._told:
+            served.register(told)
         return generate_latest(everything) + generate_latest(served)
 
 

@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from service import example, metadata
+from service import example, metadata, reference
 from service.errors import ModelError, Unfit
 from service.example import Example
 from service.session import Runtime, Session
 from service.statistics import Tally
+from service.tap import Tap
 from service.tensors import Datatype, TensorSpec
 
 FIRST_RUN_S = 10.0
@@ -26,8 +27,11 @@ class Model:
         self.name = name
         self.version = version
         self.tally = Tally()
+        self.tap = Tap()
         self.session = Session(path, runtime)
-        self.metadata = metadata.read(self.session.metadata | properties(toml or _toml_beside(path)))
+        toml = toml or _toml_beside(path)
+        self.metadata = metadata.read(self.session.metadata | properties(toml))
+        self.reference = reference.find(reference.beside(toml), self.metadata.notes.get(reference.PROPERTY))
         self.runtime = runtime
         self.reopened: Callable[[], AbstractContextManager[Path]] = lambda: nullcontext(path)
         """The file that it was loaded from, for as long as the context lasts; raises ModelError where that is gone."""

@@ -126,6 +126,10 @@ class Repository:
     def networks(self) -> list[Model]:
         return [model for model in self._newest() if not model.metadata.is_activation]
 
+    def served(self) -> list[Model]:
+        """Every version of every model that answers."""
+        return [model for entry in self._entries.values() for model in entry.loaded]
+
     def entries(self) -> list[Entry]:
         """Everything found, by name."""
         return [entry for _, entry in sorted(self._entries.items())]

@@ -10,6 +10,7 @@ from service.job import Feeds, Job, Result, Size
 from service.lane import PIECE_ELEMENTS, Lane
 from service.session import Session
 from service.statistics import Run
+from service.tap import Tap
 
 MAX_THREADS = 16  # over all models, so that a slow one, held to one thread a core, leaves threads to the others
 
@@ -34,12 +35,14 @@ class Scheduler:
         ran: Callable[[Run], None] | None = None,
         *,
         elementwise: bool = False,
+        tap: Tap | None = None,
     ) -> Result:
         """The answer to arrays that already fit the session's signature. Cancelling the caller drops its job.
 
-        `joinable` (by rows), `elementwise` and `ran`, which is told of each run, are the model's and always the same.
+        `joinable` (by rows), `elementwise`, `ran` and `tap`, which are told of each run, are the model's and always the
+        same.
         Raises QueueFull, or what the run raised."""
-        lane = self.lane(session, joinable, ran)
+        lane = self.lane(session, joinable, ran, tap)
         job = Job(feeds, tuple(fetches), size)
         if elementwise and job.size >= 2 * PIECE_ELEMENTS:
             return await lane.run_in_pieces(job)
@@ -48,11 +51,11 @@ class Scheduler:
         lane.submit([job])
         return await job
 
-    def lane(self, session: Session, joinable: bool, ran: Callable[[Run], None] | None) -> Lane:
+    def lane(self, session: Session, joinable: bool, ran: Callable[[Run], None] | None, tap: Tap | None = None) -> Lane:
         """The lane before a session, made when it is first asked for."""
         lane = self._lanes.get(session)
         if lane is None:
-            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads, ran)
+            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads, ran, tap)
         return lane
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from service import cores
 from service.errors import SettingsError
-from service.kinds import NAMES, PATH, ROUTE, SECONDS, SECRET, SWITCH, TEXT, WRONG, Kind, Secret, one_of, whole
+from service.kinds import NAMES, PATH, ROUTE, SECONDS, SECRET, SWITCH, TEXT, WRONG, Kind, Secret, number, one_of, whole
 
 PREFIX = "ACTSERVE_"
 MIB = 1 << 20
@@ -80,6 +80,19 @@ class Settings:
         "info",
         one_of("debug", "info", "warning", "error"),
         "`debug` logs every answered request; `info` those that were refused.",
+    )
+    activation_sample_rate: float = setting(
+        0.01,
+        number(0, 1),
+        "Share of the served rows whose activations are measured, off the request's path; 0 is none.",
+    )
+    activation_cpu_share: float = setting(
+        0.01,
+        number(0.0001, 1),
+        "Share of one core that measuring them may take in each worker; rows beyond it are dropped.",
+    )
+    activation_window_s: float = setting(
+        600, number(10, 86_400), "Seconds of the sliding window over which activations are told."
     )
     predict_route: str | None = setting(
         None, ROUTE, "One more path for `POST /predict` (Vertex AI says `AIP_PREDICT_ROUTE`)."

@@ -99,6 +99,9 @@ class Vetting:
             _warm_up(model)
         if not candidate.is_unchanged():
             raise ModelError(CHANGED)
+        if problem := model.reference.problem:
+            about = (model.name, model.version, model.reference.place)
+            log.warning("model %s version %s: its activations' reference, %s, is left out: %s", *about, problem)
         return model
 
     def _share(self, candidate: Candidate, among: int) -> Runtime:

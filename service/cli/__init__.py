@@ -1,4 +1,4 @@
-"""The command line: `actserve serve | predict | activate | diagnose | models | check | bench`."""
+"""The command line: `actserve serve | predict | activate | diagnose | reference | models | check | bench`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from service import __version__
 
-COMMANDS = ("serve", "predict", "activate", "diagnose", "models", "check", "bench")
+COMMANDS = ("serve", "predict", "activate", "diagnose", "reference", "models", "check", "bench")
 
 
 class Commands(click.Group):

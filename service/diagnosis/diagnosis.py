@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,17 +51,21 @@ class Record:
 @dataclass(slots=True)
 class Diagnosis:
     """`inputs` are the model's, `is_joinable` says whether its rows are known not to touch each other; `split_into`
-    tells of how many rows the pieces were in which rows went through although that is not known."""
+    tells of how many rows the pieces were in which rows went through although that is not known. `edges` are those by
+    which the values of a layer are counted, by its node."""
 
     observer: Observer
     inputs: Sequence[TensorSpec]
     is_joinable: bool
+    edges: Mapping[str, Array] = field(default_factory=dict)
     rows: int = 0
     split_into: int = 0
     records: list[Record] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.records = [Record(layer, Measurement(layer.kind)) for layer in self.observer.layers]
+        self.records = [
+            Record(layer, Measurement(layer.kind, self.edges.get(layer.node))) for layer in self.observer.layers
+        ]
 
     def add(self, feeds: Feeds, rows: int, run: Run) -> None:
         """Takes rows in, by a `run` of the observer's session. Raises what that raises."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
-from weakref import WeakKeyDictionary
 
 from service.codecs import json
 from service.diagnosis.diagnosis import Diagnosis
-from service.diagnosis.observer import Feeds, Observer, observer
+from service.diagnosis.observer import Feeds
+from service.diagnosis.observers import Observers
 from service.diagnosis.report import plain, report
 from service.errors import QueueFull
 from service.job import Result
@@ -34,10 +34,10 @@ class Case:
 
 
 class Examiner:
-    """Keeps the observer of each model that was asked about, for as long as the model is there."""
+    """Examines case after case."""
 
-    def __init__(self) -> None:
-        self._observers: WeakKeyDictionary[Model, Observer] = WeakKeyDictionary()
+    def __init__(self, observers: Observers | None = None) -> None:
+        self._observers = observers or Observers()
         self._thread = ThreadPoolExecutor(1, "actserve-diagnose")
         self._cases: list[Case] = []
 
@@ -63,7 +63,7 @@ class Examiner:
 
     def _examine(self, case: Case) -> tuple[bytes, Result]:
         began = perf_counter()
-        looking = self._observer(case.model)
+        looking = self._observers.of(case.model)
         diagnosis = Diagnosis(looking, case.model.inputs, case.model.metadata.joinable)
         run, case.stop = looking.stoppable()
         if case.is_given_up:
@@ -71,14 +71,6 @@ class Examiner:
         diagnosis.add(case.feeds, case.rows, run)
         told = report(case.model.name, case.model.version, diagnosis, case.bins)
         return json.dumps(plain(told)), Result((), began - case.arrived, perf_counter() - began)
-
-    def _observer(self, model: Model) -> Observer:
-        """Made when first asked for, in this thread. One thread is all it has, and it keeps no memory between runs."""
-        found = self._observers.get(model)
-        if found is None:
-            runtime = replace(model.runtime, intra_op_threads=1, keeps_memory=False)
-            found = self._observers[model] = observer(model, runtime)
-        return found
 
 
 def _give_up(case: Case) -> None:

@@ -37,14 +37,19 @@ class Histogram:
             first = int(found.min())
             counts = np.bincount(found - first)
             (filled,) = np.nonzero(counts)
-            self._take(filled + first, counts[filled])
+            self.take(filled + first, counts[filled])
+
+    def filled(self) -> tuple[Array, Array]:
+        """The buckets that something fell into, ascending, and how much."""
+        return self._buckets, self._counts
 
     def merge(self, other: Histogram) -> None:
         """Takes the counts of another in."""
         if other._buckets.size:
-            self._take(other._buckets, other._counts)
+            self.take(other._buckets, other._counts)
 
-    def _take(self, buckets: Array, counts: Array) -> None:
+    def take(self, buckets: Array, counts: Array) -> None:
+        """Adds counts to buckets, each of which comes once."""
         every, places = np.unique(np.concatenate([self._buckets, buckets]), return_inverse=True)
         sums = np.zeros(every.size, np.int64)
         sums[places[: self._buckets.size]] = self._counts

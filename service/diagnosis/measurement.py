@@ -24,10 +24,13 @@ class Measurement:
 
     For each unit: how many values were `seen`, were `zeros`, came from a positive x with a slope (`fired`), had a
     slope below 0.01 (`flat`), were no finite number, before the activation or after it; the sum of |f'| over those
-    `sloped`."""
+    `sloped`. `at_most` counts the finite values after it that are at most each of `edges`, where such are given:
+    [edge, unit], or [edge, 1] for all units as one."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, edges: Array | None = None) -> None:
         self.kind = kind
+        self.edges = edges
+        self.at_most = np.zeros((0, 0) if edges is None else edges.shape, np.int64)
         self.counts = {name: np.zeros(0, np.int64) for name in COUNTS}
         self.slope_sum = np.zeros(0)
         self.before, self.after = Moments(), Moments()
@@ -50,7 +53,7 @@ class Measurement:
     def _add(self, x: Array, y: Array, rise: Array) -> None:
         """One block, [any, unit, any]; `rise` is |f'|."""
         finite_x, finite_y, is_sloped = np.isfinite(x), np.isfinite(y), np.isfinite(rise)
-        found = Measurement(self.kind)
+        found = Measurement(self.kind, self.edges)
         found.counts = {
             "seen": np.full(x.shape[1], x.shape[0] * x.shape[2]),
             "zeros": _count(y == 0),
@@ -60,6 +63,8 @@ class Measurement:
             "non_finite_before": _count(~finite_x),
             "sloped": _count(is_sloped),
         }
+        if self.edges is not None:
+            found.at_most = _at_most(np.where(finite_y, y, np.nan), self.edges)
         found.slope_sum = np.sum(rise, axis=(0, 2), where=is_sloped)
         found.after = Moments.of(y, finite_y)
         found.before = Moments.of(x, finite_x)
@@ -74,6 +79,8 @@ class Measurement:
         self.before.merge(other.before)
         self.after.merge(other.after)
         self.histogram.merge(other.histogram)
+        if other.at_most.shape == self.at_most.shape:
+            self.at_most = self.at_most + other.at_most
 
     def dead(self) -> Array:
         """Which units gave zero for everything and were never pushed: only of kinds that can die so."""
@@ -95,6 +102,14 @@ class Measurement:
         seen = self.counts["seen"]
         found: Array = (self.counts[name] == seen) & (seen > 0)
         return found
+
+
+def _at_most(values: Array, edges: Array) -> Array:
+    """Values [any, unit, any], NaN for none; zeros where they have another number of units than the edges."""
+    if edges.shape[1] not in (1, values.shape[1]):
+        return np.zeros(edges.shape, np.int64)
+    counts = np.array([_count(values <= edge[:, None]) for edge in edges])
+    return counts if edges.shape[1] > 1 else counts.sum(axis=1, keepdims=True)
 
 
 def _count(mask: Array) -> Array:

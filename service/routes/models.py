@@ -8,12 +8,14 @@ from typing import Any
 from service.codecs import json
 from service.exchange import Handler, Request, Response, Route, answer_json
 from service.model import Model
+from service.reference import PROPERTY
 from service.repository import Entry, Repository
 
 
 def describe(model: Model) -> dict[str, Any]:
     """One model: signature, provider really in use, metadata, and an example request that is accepted as it stands."""
     metadata = model.metadata
+    notes = {name: note for name, note in metadata.notes.items() if name != PROPERTY}  # it is long, and told in short
     facts = {"task": metadata.task, "description": metadata.description, "labels": list(metadata.labels)}
     return {
         "name": model.name,
@@ -26,7 +28,8 @@ def describe(model: Model) -> dict[str, Any]:
         "parameters": [spec.as_dict() for spec in model.session.parameters],
         **{name: fact for name, fact in facts.items() if fact},
         "rows_are_joined": metadata.joinable,
-        **({"metadata": dict(metadata.notes)} if metadata.notes else {}),
+        **({"metadata": notes} if notes else {}),
+        **({"activation_reference": reference} if (reference := model.reference.told()) else {}),
         "example": {"method": "POST", "path": f"/predict/{model.name}", "body": example(model)} | _note(model),
     }
 

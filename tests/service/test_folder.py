@@ -39,11 +39,11 @@ def test_nothing_changes_while_nobody_writes(graphs: Any, tmp_path: Path) -> Non
     assert not look(tmp_path)["one"]["1"].has_external_data
 
 
-@pytest.mark.parametrize("file", ["1/model.onnx", "model.toml", "1/w.bin"])
+@pytest.mark.parametrize("file", ["1/model.onnx", "model.toml", "reference.json", "1/w.bin"])
 def test_each_file_that_a_version_is_made_of_is_seen_to_change(tmp_path: Path, file: str) -> None:
     with_external_data(tmp_path / "own" / "1" / "model.onnx", "w.bin")
     folders = Folders(tmp_path, with_networks=False)
-    for name in ("model.toml", "1/w.bin"):
+    for name in ("model.toml", "reference.json", "1/w.bin"):
         (tmp_path / "own" / name).write_bytes(b"")
     before = folders.look().candidates["own"]["1"]
     path = tmp_path / "own" / file
@@ -91,7 +91,9 @@ def test_data_outside_of_the_folder_is_not_even_looked_at(tmp_path: Path) -> Non
     (tmp_path / "models" / "link").symlink_to(tmp_path / "secret")
     for location in ("../secret", str(tmp_path / "secret"), "link"):
         with_external_data(tmp_path / "models" / "own.onnx", location)
-        assert [file for file, _ in look(tmp_path / "models")["own"]["1"].files] == ["own.onnx", "own.toml"]
+        assert [file for file, _ in look(tmp_path / "models")["own"]["1"].files] == [
+            *("own.onnx", "own.toml", "own.reference.json")
+        ]
 
 
 def test_folder_that_cannot_be_read_is_one_broken_version(

@@ -44,9 +44,9 @@ def test_copy_is_made_once_with_one_thread_and_keeps_no_memory(relu: Model) -> N
     async def twice() -> list[bytes]:
         examiner = Examiner()
         found = [(await examiner.examine(case(relu)))[0] for _ in range(2)]
-        (made,) = examiner._observers.values()
+        (made,) = examiner._observers.known.values()
         again = (await examiner.examine(case(relu)))[0]
-        assert next(iter(examiner._observers.values())) is made
+        assert next(iter(examiner._observers.known.values())) is made
         assert made.session is not relu.session
         examiner.close()
         return [*found, again]
@@ -61,10 +61,10 @@ def test_copy_goes_with_its_model(written: Any) -> None:
         examiner = Examiner()
         model = Model("relu", "1", written(RELU), Runtime())
         await examiner.examine(case(model))
-        copy, gone = weakref.ref(examiner._observers[model]), weakref.ref(model)
+        copy, gone = weakref.ref(examiner._observers.known[model]), weakref.ref(model)
         del model
         gc.collect()
-        assert (gone(), copy(), len(examiner._observers)) == (None, None, 0)
+        assert (gone(), copy(), len(examiner._observers.known)) == (None, None, 0)
         examiner.close()
 
     asyncio.run(forget())

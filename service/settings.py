@@ -88,7 +88,7 @@ class Settings:
     )
     activation_cpu_share: float = setting(
         0.01,
-        number(0.0001, 1),
+        number(1e-6, 1),
         "Share of one core that measuring them may take in each worker; rows beyond it are dropped.",
     )
     activation_window_s: float = setting(

@@ -8,6 +8,7 @@ drains) is left to the way of a single request, which knows all of it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from time import perf_counter
@@ -22,6 +23,8 @@ from service.plan import Plan
 from service.scheduler import Scheduler
 from service.session import Session
 from service.statistics import Together
+
+log = logging.getLogger("actserve.request")
 
 TURN_S = 0.002  # of one turn of the event loop; what is left then waits until others had theirs
 MAX_BYTES = ASIDE_BYTES  # of a body; a longer one is read in a thread
@@ -101,13 +104,13 @@ class Bursts:
         times = Together([], [], [], [], compute_s, now - started - compute_s)
         rows = 0
         for caller, response in zip(batch.callers, responses, strict=True):
-            if not wrapping.wrap_now(plan.headers, response):
+            if now - caller.began > self._front.limit_s or not wrapping.wrap_now(plan.headers, response):
                 caller.go_alone()
                 continue
             queue_s = started - caller.arrived - caller.decode_s
             timing = server_timing(caller.decode_s, queue_s, compute_s, times.encode)
             response.lines = self._front.lines(caller.request_id, timing)
-            caller.reply(response)
+            self._give(caller, response)
             rows += caller.rows
             times.durations.append(now - caller.began)
             times.since_body.append(now - caller.arrived)
@@ -115,6 +118,13 @@ class Bursts:
             times.queue.append(queue_s)
         if times.durations:
             self._front.answered_together(plan.path, plan.model, rows, times)
+
+    @staticmethod
+    def _give(caller: Caller, response: Response) -> None:
+        try:
+            caller.reply(response)
+        except Exception:  # of this one caller; others are answered in the same turn
+            log.exception("an answer could not be given", extra={"request_id": caller.request_id})
 
 
 def _go_alone(callers: Iterable[Caller]) -> None:

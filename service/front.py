@@ -44,7 +44,7 @@ class Front:
         self.metrics = metrics
         self.lifecycle = lifecycle
         self.under_way: set[Exchange] = set()
-        self._limit_s = settings.request_timeout_s
+        self.limit_s = settings.request_timeout_s
         self._max_body_bytes = settings.max_body_bytes
         self._is_watching = False
         api, admin = _secret(settings.api_token), _secret(settings.admin_token)
@@ -62,7 +62,7 @@ class Front:
         """A request whose head has come, at `began` or just now. One that may not come in is answered before this
         returns."""
         if not route.is_admin:
-            request.shorten(self._limit_s)
+            request.shorten(self.limit_s)
         exchange = Exchange(self, route, request, deliver, began)
         self.under_way.add(exchange)
         if not self._is_watching:

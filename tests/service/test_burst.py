@@ -39,7 +39,7 @@ class Waiting(Caller):
 
     def go_alone(self) -> None:
         self.was_alone = True
-        exchange = self._parts.heads.front.open(self._head.route, self._head.request("id"), self.reply)
+        exchange = self._parts.heads.front.open(self._head.route, self._head.request("id"), self.reply, self.began)
         exchange.request.plan, exchange.request.inputs = self._head.plan, self.inputs
         exchange.start(self.body)
 
@@ -305,4 +305,49 @@ def test_more_callers_than_rows_may_wait_are_told_to_come_again(folder: Path, pi
     assert statuses == [200, 200, 200, 429, 429]
     assert callers[3].response is not None
     assert ("Retry-After", "1") in callers[3].response.headers
+    parts.scheduler.close()
+
+
+def test_answer_that_cannot_be_given_holds_up_no_other(
+    parts: Parts, pixels: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = head(parts, "/predict", RAW)
+    ask(parts, [(row, pixels[:1].tobytes())])
+
+    class Broken(Waiting):
+        def reply(self, response: Response) -> None:
+            super().reply(response)
+            raise OSError("the connection is gone")
+
+    async def main() -> list[Waiting]:
+        callers = [kind(parts, row, pixels[:1].tobytes()) for kind in (Broken, Waiting)]
+        for caller in callers:
+            assert row.plan is not None
+            parts.heads.bursts.add(row.plan, caller)
+        await asyncio.sleep(0.05)
+        return callers
+
+    callers = asyncio.run(asyncio.wait_for(main(), 10))
+    assert all(caller.response is not None and caller.response.status == 200 for caller in callers)
+    assert "could not be given" in caplog.text
+
+
+def test_answer_later_than_its_deadline_is_none(folder: Path, pixels: np.ndarray) -> None:
+    parts = assemble(Settings(models=folder, request_timeout_s=0.5))
+    row = head(parts, "/predict", RAW)
+    ask(parts, [(row, pixels[:1].tobytes())])
+
+    async def main() -> Waiting:
+        caller = Waiting(parts, row, pixels[:1].tobytes())
+        caller.began -= 1
+        assert row.plan is not None
+        parts.heads.bursts.add(row.plan, caller)
+        while caller.response is None:
+            await asyncio.sleep(0.001)
+        return caller
+
+    caller = asyncio.run(asyncio.wait_for(main(), 10))
+    assert caller.was_alone
+    assert caller.response is not None
+    assert caller.response.status == 504
     parts.scheduler.close()

@@ -6,7 +6,7 @@ network is not assumed but checked: `export` compares it with PyTorch on every t
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ from models.network import CLASSES, PIXELS, Network
 OPSET: Final = 20  # the first with Gelu
 IR_VERSION: Final = 9  # the one that came with opset 20
 LOGIT_TOLERANCE: Final = 1e-4
+HIDDEN: Final = "hidden"
+"""What the tensor is called that the activation gives."""
 
 Nodes = list[onnx.NodeProto]
 
@@ -47,7 +49,7 @@ def graph(network: Network, metadata: Mapping[str, str]) -> onnx.ModelProto:
 
     Initializers carry the names of PyTorch's `state_dict`, so that weights can be read back by name.
     """
-    nodes = [_linear("fc1", "input", "fc1_output"), *_activation(network), _linear("fc2", "hidden", "logits")]
+    nodes = [_linear("fc1", "input", "fc1_output"), *_activation(network), _linear("fc2", HIDDEN, "logits")]
     nodes.append(helper.make_node("Softmax", ["logits"], ["probabilities"], name="softmax", axis=-1))
     weights = [_initializer(name, tensor) for name, tensor in network.state_dict().items()]
     outputs = [_tensor("logits", CLASSES), _tensor("probabilities", CLASSES)]
@@ -79,11 +81,12 @@ def logits_of(network: Network, images: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def run(model: Path | bytes, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and probabilities `[count, 10]` of onnxruntime on one CPU thread."""
+def run(
+    model: Path | bytes, images: np.ndarray, outputs: Sequence[str] = ("logits", "probabilities")
+) -> list[np.ndarray]:
+    """The outputs, `[count, …]` each, of onnxruntime on one CPU thread."""
     session = onnxruntime.InferenceSession(model, single_thread(), providers=["CPUExecutionProvider"])
-    logits, probabilities = session.run(["logits", "probabilities"], {"input": images})
-    return np.asarray(logits), np.asarray(probabilities)
+    return [np.asarray(output) for output in session.run(outputs, {"input": images})]
 
 
 def single_thread() -> onnxruntime.SessionOptions:
@@ -99,17 +102,17 @@ def _activation(network: Network) -> Nodes:
 
 
 def _node(kind: str, name: str, **attributes: Any) -> Nodes:
-    return [helper.make_node(kind, ["fc1_output"], ["hidden"], name=name, **attributes)]
+    return [helper.make_node(kind, ["fc1_output"], [HIDDEN], name=name, **attributes)]
 
 
 def _prelu(_: torch.nn.Module) -> Nodes:
-    return [helper.make_node("PRelu", ["fc1_output", "activation.weight"], ["hidden"], name="prelu")]
+    return [helper.make_node("PRelu", ["fc1_output", "activation.weight"], [HIDDEN], name="prelu")]
 
 
 def _silu(_: torch.nn.Module) -> Nodes:
     """x·sigmoid(x): ONNX has an operator of its own for it only from opset 24."""
     sigmoid = helper.make_node("Sigmoid", ["fc1_output"], ["silu_sigmoid_output"], name="silu_sigmoid")
-    return [sigmoid, helper.make_node("Mul", ["fc1_output", "silu_sigmoid_output"], ["hidden"], name="silu")]
+    return [sigmoid, helper.make_node("Mul", ["fc1_output", "silu_sigmoid_output"], [HIDDEN], name="silu")]
 
 
 _ACTIVATION_NODES: Final[dict[str, Callable[..., Nodes]]] = {

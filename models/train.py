@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch.nn import functional
 
-from models import calibration
+from models import calibration, reference
 from models.data import LOADERS, Dataset, Samples, split
 from models.export import export, logits_of
 from models.fit import fit
@@ -84,10 +84,24 @@ def ship(model: str, repository: Path) -> None:
     chosen = min(trained, key=lambda each: each.held_out_loss)
     scores = {each.seed: score(each.network, dataset.test) for each in trained}
     facts = metadata(recipe, activation, dataset, chosen.seed, scores)
-    export(chosen.network, dataset.test.images, facts, repository / model / "1" / "model.onnx")
+    export(chosen.network, dataset.test.images, facts, _file(model, repository))
     for each in trained:
         print(model, f"seed {each.seed}: held-out loss {each.held_out_loss:.4f}, test:", scores[each.seed])
     print(f"{model}: exported seed {chosen.seed}")
+    count_reference(model, repository)
+
+
+def count_reference(model: str, repository: Path) -> None:
+    """Writes the reference statistics, counted on the held-out training images, into the file that is there."""
+    recipe, _ = find(model)
+    _, held = split(_dataset(recipe.data).train, recipe.held_out)
+    source = f"held-out training images, {recipe.held_out} of each class"
+    reference.refresh(_file(model, repository), held.images.numpy(), source)
+    print(f"{model}: reference statistics of {len(held):,} images written")
+
+
+def _file(model: str, repository: Path) -> Path:
+    return repository / model / "1" / "model.onnx"
 
 
 @cache  # networks that differ only in their activation learn from one teacher
@@ -105,12 +119,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
     parser.add_argument("--model", nargs="+", default=list(RECIPES), help="such as fashion_mnist or fashion_mnist_tanh")
     parser.add_argument("--repository", type=Path, default=REPOSITORY, help="where to write <model>/1/model.onnx")
-    parser.add_argument("--validate", action="store_true", help="score on held-out training images; write nothing")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--validate", action="store_true", help="score on held-out training images; write nothing")
+    instead.add_argument("--reference", action="store_true", help="count the reference statistics of the files anew")
     options = parser.parse_args(arguments)
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(1)  # sums are then added in one order, on however many cores
     for model in options.model:
-        validate(model) if options.validate else ship(model, options.repository)
+        if options.validate:
+            validate(model)
+        else:
+            (count_reference if options.reference else ship)(model, options.repository)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,17 @@ import onnx
 import onnxruntime
 import pytest
 
-from models.data import LOADERS
+from models.data import LOADERS, split
 from models.evaluate import REPOSITORY, measurements, networks
 from models.export import single_thread
 from models.measurement import Measurement
 from models.recipe import SEEDS, find
+from models.reference import reference
 
 FILES = networks(REPOSITORY)
 PROPERTIES = {
     "task", "description", "labels", "scores", "image", "batching", "data", "recipe", "metrics", "seed",
+    "activation_reference",
 }  # fmt: skip
 
 
@@ -62,6 +64,20 @@ def test_metadata_is_complete(measured: Measurement) -> None:
     assert len(measured.class_names) == 10
     assert int(measured.metadata["seed"]) in SEEDS
     assert measured.metrics["seeds"] == len(SEEDS)
+
+
+def test_reference_in_the_file_is_what_the_held_out_images_give(measured: Measurement) -> None:
+    recipe, activation = find(measured.model)
+    _, held = split(LOADERS[recipe.data]().train, recipe.held_out)
+    told = json.loads(measured.metadata["activation_reference"])
+    model = onnx.load_model(FILES[measured.model])
+    counted = json.loads(reference(model, held.images.numpy(), told["source"]))
+    (layer,), (again,) = told.pop("layers"), counted.pop("layers")
+    assert told == counted
+    assert layer["node"] == again["node"] == activation
+    # Another processor may round a sum otherwise: a value beside an edge then falls on its other side.
+    np.testing.assert_allclose(layer["edges"], again["edges"], atol=1e-4)
+    assert np.abs(np.subtract(layer["counts"], again["counts"])).sum() <= 0.001 * sum(layer["counts"])
 
 
 def test_file_is_small_whole_and_old_enough_to_load_anywhere(measured: Measurement) -> None:

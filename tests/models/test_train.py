@@ -71,6 +71,17 @@ def test_shipped_seed_is_the_one_with_the_lowest_held_out_loss(
     assert json.loads(measured.metadata["metrics"])["test_accuracy"] == pytest.approx(measured.accuracy)
 
 
+def test_reference_alone_leaves_a_freshly_trained_file_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RECIPES, "digits", DIGITS)
+    train.main(["--model", "digits", "--repository", str(tmp_path)])
+    path = tmp_path / "digits" / "1" / "model.onnx"
+    before = path.read_bytes()
+    train.main(["--model", "digits", "--repository", str(tmp_path), "--reference"])
+    assert path.read_bytes() == before
+
+
 def test_validation_prints_three_scores_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

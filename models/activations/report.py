@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from models.activations import peers
 from models.activations.catalogue import entry
 from models.activations.reference import ELEMENTWISE
 from models.activations.run import evaluate
+from models.machine import processor
 
 if TYPE_CHECKING:
     from models.activations.measure import Error, Measured
@@ -100,12 +100,9 @@ def page(results: list[Measured], count: int) -> str:
 
 
 def machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor()
     packages = {"onnxruntime": ort, "torch": torch, "onnx": onnx, "NumPy": np}
     versions = [f"{name} {package.__version__}" for name, package in packages.items()]
-    parts = [processor, platform.system(), f"Python {platform.python_version()}", *versions]
+    parts = [processor(), platform.system(), f"Python {platform.python_version()}", *versions]
     return f"Measured on {date.today():%d %B %Y}: {', '.join(parts)}.\n"
 
 

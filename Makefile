@@ -13,7 +13,7 @@ help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
 	@echo "make test         everything CI checks: style, types, contracts, tests, coverage"
 	@echo "make train        train the shipped networks again, from the real data sets"
-	@echo "make study        put what tutorials say of activations to the test (about TIME minutes on two cores)"
+	@echo "make study        put what tutorials say of activations to the test (about 25 minutes on two cores)"
 	@echo "make activations  write the activations' graphs again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about half an hour)"

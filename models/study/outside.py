@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from models.study.case import PLAIN
@@ -13,6 +14,7 @@ from models.study.results import Results
 VARIANTS: Final = ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu")
 """What was put forward in place of ReLU."""
 LONGER: Final = 0.05
+"""By what share an epoch must take longer to count as dearer: less comes and goes from run to run."""
 
 
 def compared(results: Results, one: str, other: str, figure: Figure, case: str = PLAIN.name) -> Difference:
@@ -33,18 +35,27 @@ def faster(results: Results, quick: str, slow: str, said: str) -> Claim:
 
 def more_accurate(results: Results) -> Claim:
     """Whether what was put forward in place of ReLU ends with a higher accuracy."""
-    found = corrected({name: compared(results, name, "relu", last) for name in VARIANTS})
-    names = {way: [name for name in VARIANTS if found[name].direction == way] for way in (1, 0, -1)}
-    words = {1: "better than `relu`", 0: "no difference that shows", -1: "worse"}
-    seen = "; ".join(f"{words[way]}: {listed(names[way])}" for way in words if names[way])
-    seen = f"{seen[0].upper()}{seen[1:]}."
+    return accuracies(results, VARIANTS, 1, "The variants are more accurate than ReLU")
+
+
+def less_accurate(results: Results) -> Claim:
+    """Whether what ReLU took the place of ends with a lower accuracy."""
+    return accuracies(results, ("sigmoid", "tanh"), -1, "Sigmoid and tanh are less accurate than ReLU")
+
+
+def accuracies(results: Results, names: Sequence[str], way: int, said: str) -> Claim:
+    """Whether all of `names` end with a higher accuracy than ReLU (`way` 1) or a lower one (−1)."""
+    found = corrected({name: compared(results, name, "relu", last) for name in names})
+    words = {1: "better than `relu`", 0: "no difference that shows", -1: "worse than `relu`"}
+    sorted_out = {each: [name for name in names if found[name].direction == each] for each in words}
+    seen = "; ".join(f"{words[each]}: {listed(some)}" for each, some in sorted_out.items() if some)
     rows = [
         [f"`{name}`", shares(results.column(PLAIN.name, name, last)), gap(found[name]) if name in found else "–"]
-        for name in ("relu", *VARIANTS)
+        for name in ("relu", *names)
     ]
-    head = ("activation", "test accuracy after the last epoch", "less `relu`, seed by seed")
-    said = "The variants are more accurate than ReLU"
-    return Claim(said, by_direction(each.direction for each in found.values()), seen, table(head, rows))
+    evidence = table(("activation", "test accuracy after the last epoch", "less `relu`, seed by seed"), rows)
+    verdict = by_direction(way * each.direction for each in found.values())
+    return Claim(said, verdict, f"{seen[0].upper()}{seen[1:]}.", evidence)
 
 
 def cheapest(results: Results) -> Claim:
@@ -53,7 +64,8 @@ def cheapest(results: Results) -> Claim:
     longer = {name: results.epoch_seconds[name] / own - 1 for name in others}
     slower = [name for name in others if longer[name] >= LONGER]
     listing = ", ".join(f"`{name}` {100 * longer[name]:+.0f} %".replace("-", "−") for name in others)
-    seen = f"An epoch takes {own:.2f} s of one core with `relu`; the others: {listing}."
+    seen = f"An epoch takes {own:.2f} s of one core with `relu`; the others: {listing}. "
+    seen += f"At least {LONGER:.0%} longer: {listed(slower) if slower else 'none'}.".replace("%", " %")
     return Claim("Training with ReLU is the cheapest", by_count(len(slower), len(others)), seen, "")
 
 
@@ -64,5 +76,6 @@ def claims(results: Results) -> list[Claim]:
         faster(results, "relu", "sigmoid", "ReLU converges faster than the sigmoid"),
         faster(results, "tanh", "sigmoid", "Tanh converges faster than the sigmoid"),
         more_accurate(results),
+        less_accurate(results),
         cheapest(results),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 from models.network import ACTIVATIONS
 from models.study import inside, outside
 from models.study.case import BATCH, PLAIN, PROVOKED, Case
@@ -26,13 +28,15 @@ otherwise, and better: [model card](models.md).)
 
 **When a difference shows.** When the paired t-test over the seeds gives p under {level:.0f} %, corrected for the number
 of comparisons made for one saying (Holm). A saying *holds* when all its comparisons show it, *holds in part* when some
-do and none shows the opposite, *does not show* when none does. That it does not show in this network is no proof that
+do and none shows the opposite, *does not show* when none does. Where a saying is about whether something happens, it is
+counted in how many trainings it happens with every seed. That it does not show in this network is no proof that
 it never would: a deep network without normalisation may be another matter.
 
-**Words.** A unit is *dead* when it gives zero for each of the 60,000 training images; no gradient then reaches its
-weights. It is *saturated* when its |slope| is under 0.01 for each of them. *Zeros* is the share of zeros among all
-outputs of the layer, *slope* the mean |slope| over images and units. All of these are told after the last epoch. A
-network whose logits are no longer finite numbers has an accuracy of 0.
+**Words.** A unit is *dead* when it gives zero for each of the 60,000 training images. If it is one of ReLU, no gradient
+then reaches its weights; others give zero where a float rounds to it, as PyTorch's GELU does below about −5.6. A unit
+is *saturated* when its |slope| is under 0.01 for each image. *Zeros* is the share of zeros among all outputs of the
+layer, *slope* the mean |slope| over images and units. All of these are told after the last epoch. A network whose
+logits are no longer finite numbers has an accuracy of 0.
 """
 VERDICTS = """## What holds, and what does not
 
@@ -86,10 +90,13 @@ def introduction(results: Results) -> str:
     """What was done, when, on what, and how it is read."""
     made, count = results.made, len(results.trials)
     when = f"Measured on {made['date']}: {made['processor']}, PyTorch {made['torch']}."
-    took = f"{count} trainings took {made['core_minutes']:.0f} minutes of one core, so half that on two."
+    took = (
+        f"{count} trainings took {made['core_minutes']:.0f} minutes of one core, {made['core_minutes'] / 2:.0f} of two."
+    )
     seeds, few = (len(results.of(case.name, "relu")) for case in (PLAIN, PROVOKED[0]))
     told = {"made": f"{when} {took}", "batch": BATCH, "level": 100 * LEVEL, "epochs": results.epochs}
-    return INTRODUCTION.format(**told, seeds=seeds, few=few)
+    text = INTRODUCTION.format(**told, seeds=seeds, few=few)
+    return "\n\n".join(fill(part, 120, break_on_hyphens=False) for part in text.strip().split("\n\n")) + "\n"
 
 
 def plain(results: Results) -> str:

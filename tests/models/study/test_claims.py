@@ -77,14 +77,25 @@ def test_accuracy_that_leaky_relu_saves_is_told_by_training(made_up):
 def test_variant_that_dies_is_named(made_up):
     claim = inside.variants_live(made_up({("fast_adam", "gelu"): {"dead": [[0, 0, 5], *[[0, 0, 0]] * 3]}}))
     assert claim.verdict == "holds in part"
-    assert claim.seen.endswith("in 23 of 24 trainings, but `gelu`, Adam at rate 0.1: up to 5.")
+    assert claim.seen.endswith("in 23 of 24 trainings; the others: `gelu`, Adam at rate 0.1.")
+    assert "| `gelu` | Adam at rate 0.1 | 1.2 ± 2.5 | 0.0 ± 0.0 |" in claim.evidence
 
 
-def test_sparsity_holds_only_with_zeros_that_others_lack(made_up):
+def test_variants_that_all_live_hold(made_up):
+    assert inside.variants_live(made_up()).verdict == "holds"
+
+
+def test_sparsity_holds_only_with_more_zeros_than_all_others_have(made_up):
     own = {(PLAIN, "relu"): {"zeros": [0.4, 0.5, 0.45, 0.4]}}
-    assert inside.sparse(made_up(own)).verdict == "holds"
+    claim = inside.sparse(made_up(own | {(PLAIN, "gelu"): {"zeros": [0.01, 0.02, 0.01, 0.02]}}))
+    assert claim.verdict == "holds"
+    assert claim.seen.endswith("with no seed under 40.0 %. Most of the others has `gelu`: 1.5 ± 0.6 %.")
+    assert inside.sparse(made_up(own | {(PLAIN, "gelu"): {"zeros": [0.3, 0.6, 0.3, 0.4]}})).verdict == "holds in part"
     assert inside.sparse(made_up()).verdict == "does not show"
-    assert inside.sparse(made_up(own | {(PLAIN, "gelu"): {"zeros": [0.0, 0.0, 0.3, 0.0]}})).verdict == "does not show"
+
+
+def test_few_zeros_are_not_sparse(made_up):
+    assert inside.sparse(made_up({(PLAIN, "relu"): {"zeros": [0.05, 0.15, 0.1, 0.1]}})).verdict == "does not show"
 
 
 def test_saturation_is_counted_by_training(made_up):
@@ -127,7 +138,8 @@ def test_variants_are_told_apart_by_what_shows(made_up):
     )
     assert claim.verdict == "holds in part, the opposite in part"
     assert claim.seen == (
-        "Better than `relu`: `gelu`; no difference that shows: `leaky_relu`, `prelu`, `elu` and `silu`; worse: `selu`."
+        "Better than `relu`: `gelu`; no difference that shows: `leaky_relu`, `prelu`, `elu` and `silu`; "
+        "worse than `relu`: `selu`."
     )
 
 
@@ -135,6 +147,15 @@ def test_variants_that_all_gain_hold(made_up):
     better = {(PLAIN, name): {"accuracy": accuracies(0.92, 0.93, 0.92, 0.93)} for name in VARIANTS}
     assert outside.more_accurate(made_up(better)).verdict == "holds"
     assert outside.more_accurate(made_up()).verdict == "does not show"
+
+
+def test_sigmoid_and_tanh_are_less_accurate_where_both_are(made_up):
+    worse = {(PLAIN, name): {"accuracy": accuracies(0.88, 0.87, 0.88, 0.87)} for name in ("sigmoid", "tanh")}
+    assert outside.less_accurate(made_up(worse)).verdict == "holds"
+    del worse[PLAIN, "tanh"]
+    claim = outside.less_accurate(made_up(worse))
+    assert claim.verdict == "holds in part"
+    assert claim.seen == "No difference that shows: `tanh`; worse than `relu`: `sigmoid`."
 
 
 @pytest.mark.parametrize(("seconds", "verdict"), [(1.2, "holds"), (1.04, "does not show")])

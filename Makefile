@@ -7,12 +7,13 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint bench bench-overload bench-triton train activations protos vendor clean
+.PHONY: help serve test check lint bench bench-overload bench-triton train study activations protos vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
 	@echo "make test         everything CI checks: style, types, contracts, tests, coverage"
 	@echo "make train        train the shipped networks again, from the real data sets"
+	@echo "make study        put what tutorials say of activations to the test (about 25 minutes on two cores)"
 	@echo "make activations  write the activations' graphs again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
@@ -68,6 +69,10 @@ bench-triton: $(DEV)/ready
 
 train: $(DEV)/ready
 	@$(DEV)/bin/python -m models.train
+
+study: $(DEV)/ready
+	@echo "==> training every activation in the same network; writes docs/study.json, docs/study.md and its pictures"
+	@$(DEV)/bin/python -m models.study
 
 activations: $(DEV)/ready
 	@$(DEV)/bin/python -m models.activations

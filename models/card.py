@@ -19,7 +19,8 @@ def update(path: Path, measured: Sequence[Measurement]) -> None:
     text = path.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
         raise ValueError(f"{path.name} lacks the line {BEGIN} or {END}")
-    tables = "\n\n".join([_scores(measured), *(published(each) for each in measured if each.model == "fashion_mnist")])
+    beside = [published(each) for each in measured if each.model == "fashion_mnist"]
+    tables = "\n\n".join([_scores(measured), *beside, _layers(measured)])
     within = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
     path.write_text(within.sub(lambda _: f"{BEGIN}\n{tables}\n{END}", text), encoding="utf-8")
 
@@ -35,6 +36,17 @@ def _score(each: Measurement) -> str:
     errors = f"{known['test_ece_mean']:.4f} ± {known['test_ece_std']:.4f}"
     own = f"{each.accuracy:.4f} | {accuracies} | {each.reliability.error:.4f} | {errors}"
     return f"| `{each.model}` | {each.metadata['seed']} | {own} |"
+
+
+def _layers(measured: Sequence[Measurement]) -> str:
+    """What each hidden layer gives for the held-out training images, as the file says of itself."""
+    rows = []
+    for each in measured:
+        (layer,) = each.reference["layers"]
+        figures = f"{layer['zero_share']:.1%} | {layer['mean']:.2f} | {layer['std']:.2f}"
+        rows.append(f"| `{each.model}` | `{layer['node']}` | {figures} |")
+    head = "| model | hidden layer | zeros | mean | standard deviation |"
+    return "\n".join([head, "|---|---|---|---|---|", *rows])
 
 
 def published(each: Measurement) -> str:

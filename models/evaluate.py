@@ -8,7 +8,7 @@ from typing import Final
 from models import card, pictures
 from models.data import LOADERS
 from models.measurement import Measurement, measure
-from models.recipe import find, known
+from models.recipe import RECIPES, find, known
 
 REPOSITORY: Final = Path(__file__).parent / "repository"
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measured = list(measurements(options.repository))
     for each in measured:
         print(f"{each.model}: accuracy {each.accuracy:.4f}, calibration error {each.reliability.error:.4f}")
-        pictures.draw(each, options.docs / "images")
+        if each.model in RECIPES:  # the family's pictures would look like those of its first
+            pictures.draw(each, options.docs / "images")
     card.update(options.docs / "models.md", measured)
 
 

@@ -41,7 +41,7 @@ def fit(
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.peak_learning_rate, steps, pct_start=0.2)
     network.train()
     with tqdm(total=steps, desc=title, unit="step", mininterval=1) as progress:
-        for rows in _batches(len(images), schedule, generator):
+        for rows in _all_batches(len(images), schedule, generator):
             loss = functional.cross_entropy(network(augment(images[rows], generator)), targets[rows])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -51,9 +51,13 @@ def fit(
     network.eval()
 
 
-def _batches(count: int, schedule: Schedule, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Row numbers of every batch of every epoch; the few rows that fill no whole batch sit that epoch out."""
+def batches(count: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Row numbers of every batch of one epoch; the few rows that fill no whole batch sit it out."""
+    order = torch.randperm(count, generator=generator)
+    for start in range(0, count - size + 1, size):
+        yield order[start : start + size]
+
+
+def _all_batches(count: int, schedule: Schedule, generator: torch.Generator) -> Iterator[torch.Tensor]:
     for _ in range(schedule.epochs):
-        order = torch.randperm(count, generator=generator)
-        for start in range(0, count - schedule.batch + 1, schedule.batch):
-            yield order[start : start + schedule.batch]
+        yield from batches(count, schedule.batch, generator)

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -12,6 +13,7 @@ from models.calibration import Reliability, reliability
 from models.data import Samples
 from models.export import run
 from models.network import CLASSES
+from models.reference import PROPERTY
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class Measurement:
     def metrics(self) -> dict[str, float]:
         """The figures that training stored in the file."""
         return {name: float(value) for name, value in json.loads(self.metadata["metrics"]).items()}
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """The statistics of its hidden layer that the file carries, see `models.reference`."""
+        found: dict[str, Any] = json.loads(self.metadata[PROPERTY])
+        return found
 
 
 def measure(model: str, path: Path, samples: Samples) -> Measurement:

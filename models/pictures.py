@@ -26,10 +26,10 @@ def draw(measurement: Measurement, folder: Path) -> None:
     with mpl.rc_context(SETTINGS):  # type: ignore[arg-type]  # its stub lists the keys, its code takes any mapping
         confusion = Figure(figsize=(6, 5.4), layout="constrained")
         _confusion(confusion.subplots(), measurement.confusion, measurement.class_names)
-        _save(confusion, folder / f"{measurement.model}_confusion.svg")
+        save(confusion, folder / f"{measurement.model}_confusion.svg")
         calibration = Figure(figsize=(4.6, 6), layout="constrained")
         _calibration(calibration.subplots(), measurement.reliability)
-        _save(calibration, folder / f"{measurement.model}_calibration.svg")
+        save(calibration, folder / f"{measurement.model}_calibration.svg")
 
 
 def _confusion(axes: Axes, counts: torch.Tensor, names: list[str]) -> None:
@@ -65,5 +65,6 @@ def _calibration(axes: Axes, measured: Reliability) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Writes the figure as SVG without a date."""
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})

@@ -57,6 +57,9 @@ RECIPES: Final = {
     ),
 }
 
+SHIPPED: Final = (*RECIPES, *(f"fashion_mnist_{activation}" for activation in ACTIVATIONS if activation != "relu"))
+"""The networks that lie in the repository."""
+
 
 def find(model: str) -> tuple[Recipe, str]:
     """The recipe and activation that a model's name stands for: `digits` (ReLU), `fashion_mnist_tanh`, …

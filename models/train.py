@@ -16,7 +16,7 @@ from models.export import export, logits_of
 from models.fit import fit
 from models.metadata import Score, metadata
 from models.network import CLASSES, Network
-from models.recipe import RECIPES, SEEDS, TEACHER_SHARE, Recipe, find
+from models.recipe import SEEDS, SHIPPED, TEACHER_SHARE, Recipe, find
 from models.teacher import trained_opinions
 
 REPOSITORY: Final = Path(__file__).parent / "repository"
@@ -117,7 +117,7 @@ def _dataset(name: str) -> Dataset:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
-    parser.add_argument("--model", nargs="+", default=list(RECIPES), help="such as fashion_mnist or fashion_mnist_tanh")
+    parser.add_argument("--model", nargs="+", default=SHIPPED, help="default: all that ship")
     parser.add_argument("--repository", type=Path, default=REPOSITORY, help="where to write <model>/1/model.onnx")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--validate", action="store_true", help="score on held-out training images; write nothing")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from models.activations import peers
 from models.activations.catalogue import entry
 from models.activations.reference import ELEMENTWISE
 from models.activations.run import evaluate
+from models.activations.table import ACTIVATIONS
+from models.machine import processor
 
 if TYPE_CHECKING:
     from models.activations.measure import Error, Measured
@@ -48,9 +49,9 @@ Thirty-one activations, each one ONNX graph that gives the value (`y`) and the g
 `grad_output` with the Jacobian, as `torch.autograd.grad` gives it). Names, parameters and defaults are those of
 `torch.nn.functional`; `thresholded_relu`, `hardmax`, `swish` and `relu2` come from the ONNX operators.
 
-This page is written by `python -m models.activations.measure`. The formulas are in
-[models/activations](../models/activations), one function each; `python -m models.activations` makes the files in
-`models/repository` from them.
+This page is written by `python -m models.activations.measure` (with `--texts` only what is told of each, without
+measuring). The formulas are in [models/activations](../models/activations), one function each;
+`python -m models.activations` makes the files in `models/repository` from them.
 """
 ACCURACY = """## How exact they are
 
@@ -81,6 +82,7 @@ DIFFERENCES = """## Where they differ from torch
 - `threshold` has defaults (0 and 0), `prelu` too (0.25), and `dim` is -1 where torch demands one.
 - `rrelu` is the one of evaluation: its slope is the mean of `lower` and `upper`.
 """
+EACH = "## Each of them\n"
 
 
 def page(results: list[Measured], count: int) -> str:
@@ -93,19 +95,14 @@ def page(results: list[Measured], count: int) -> str:
         SPEED + speed,
         reasons(results),
         DIFFERENCES.format(limits=", ".join(f"`{name}`" for name in limits())),
-        "## Each of them\n",
-        *(section(result.name) for result in results),
     ]
-    return "\n".join(parts)
+    return retold("\n".join([*parts, EACH]))
 
 
 def machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor()
     packages = {"onnxruntime": ort, "torch": torch, "onnx": onnx, "NumPy": np}
     versions = [f"{name} {package.__version__}" for name, package in packages.items()]
-    parts = [processor, platform.system(), f"Python {platform.python_version()}", *versions]
+    parts = [processor(), platform.system(), f"Python {platform.python_version()}", *versions]
     return f"Measured on {date.today():%d %B %Y}: {', '.join(parts)}.\n"
 
 
@@ -160,6 +157,12 @@ def limits() -> list[str]:
     ]
 
 
+def retold(text: str) -> str:
+    """The page with what the catalogue tells written anew, and what was measured left as it is."""
+    measured, _, _ = text.partition(EACH)
+    return "\n".join([f"{measured}{EACH}", *map(section, ACTIVATIONS)])
+
+
 def section(name: str) -> str:
     about = entry(name)
     lines = [
@@ -174,11 +177,16 @@ def section(name: str) -> str:
         f"- Range: {about['range']}",
     ]
     lines += [f"- Parameter `{p['name']}` (default {p['default']}): {p['description']}" for p in about["parameters"]]
-    lines += [f"- Strength ({claim['evidence']}: {claim['source']}): {claim['text']}" for claim in about["strengths"]]
-    lines += [f"- Weakness ({claim['evidence']}: {claim['source']}): {claim['text']}" for claim in about["weaknesses"]]
-    lines += [f"- Use: {about['use']}", f"- Promise: {about['promise']}", *paper(about["paper"])]
+    kinds = {"Strength": "strengths", "Weakness": "weaknesses", "Use": "use"}
+    lines += [f"- {kind}: {claim['text']} ({backing(claim)})" for kind, key in kinds.items() for claim in about[key]]
+    lines += [f"- Promise: {about['promise']}", *paper(about["paper"])]
     return "\n".join(lines) + "\n"
 
 
+def backing(claim: dict[str, str]) -> str:
+    """What a claim rests on: a paper, or a link to where it was measured."""
+    return f"cited: {claim['source']}" if claim["evidence"] == "cited" else f"[measured](../{claim['source']})"
+
+
 def paper(about: dict[str, Any] | None) -> list[str]:
-    return [f"- Paper: {about['authors']}: {about['title']} ({about['year']})"] if about else []
+    return [f"- Paper: {about['authors']}: {about['title']} ({about['year']}), {about['where']}"] if about else []

@@ -9,7 +9,32 @@ import numpy as np
 from service.exchange import Handler, Request, Response, Route, answer_json
 from service.model import Model
 from service.repository import Repository
+from service.schemas import Schema, described
 from service.tensors import BY_NAME
+
+TEXT: Schema = {"type": "string"}
+CLAIMS: Schema = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "description": "What is said, and what it rests on: a paper, or a page or test of this project.",
+        "required": ["text", "evidence", "source"],
+        "properties": {"text": TEXT, "evidence": {"enum": ["measured", "cited"]}, "source": TEXT},
+    },
+}
+TEXTS = ("name", "description", "formula", "derivative", "range", "promise")
+ACTIVATION: Schema = {
+    "type": "object",
+    "required": [*TEXTS, "parameters", "strengths", "weaknesses", "use", "datatypes", "example"],
+    "properties": dict.fromkeys(TEXTS, TEXT)
+    | dict.fromkeys(("strengths", "weaknesses", "use"), CLAIMS)
+    | {
+        "parameters": {"type": "array", "items": {"type": "object", "required": ["name", "type", "default"]}},
+        "paper": {"type": ["object", "null"], "properties": {"year": {"type": "integer"}, "where": TEXT}},
+        "datatypes": {"type": "array", "items": {"enum": list(BY_NAME)}},
+        "example": {"type": "object", "required": ["method", "path", "body"]},
+    },
+}
 
 
 def entry(model: Model) -> dict[str, Any]:
@@ -26,7 +51,7 @@ def entry(model: Model) -> dict[str, Any]:
 
 def _catalogue(repository: Repository) -> Handler:
     async def catalogue(request: Request) -> Response:
-        """Every activation: formula, derivative, parameters, range, strengths, weaknesses, use."""
+        """Every activation: formula, derivative, parameters, range, and what is claimed of it with the evidence."""
         return answer_json({"activations": [entry(model) for model in repository.activations()]})
 
     return catalogue
@@ -41,8 +66,13 @@ def _single(repository: Repository) -> Handler:
 
 
 def routes(repository: Repository) -> list[Route]:
-    tags = {"tags": ["activate"]}
+    every: Schema = {"type": "object", "required": ["activations"]}
+    every["properties"] = {"activations": {"type": "array", "items": ACTIVATION}}
     return [
-        Route("GET", "/activations", _catalogue(repository), tags | {"summary": "The catalogue"}),
-        Route("GET", "/activations/{name}", _single(repository), tags | {"summary": "One activation"}),
+        Route("GET", "/activations", _catalogue(repository), _told("The catalogue", every)),
+        Route("GET", "/activations/{name}", _single(repository), _told("One activation", ACTIVATION)),
     ]
+
+
+def _told(summary: str, schema: Schema) -> Schema:
+    return {"tags": ["activate"], "summary": summary, "responses": described(schema)}

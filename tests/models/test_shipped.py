@@ -14,7 +14,7 @@ from models.data import LOADERS, split
 from models.evaluate import REPOSITORY, measurements, networks
 from models.export import single_thread
 from models.measurement import Measurement
-from models.recipe import SEEDS, find
+from models.recipe import SEEDS, SHIPPED, find
 from models.reference import reference
 
 FILES = networks(REPOSITORY)
@@ -34,8 +34,11 @@ def measured(request: pytest.FixtureRequest, all_measured: dict[str, Measurement
     return all_measured[request.param]
 
 
-def test_fashion_mnist_and_digits_are_shipped() -> None:
-    assert {"fashion_mnist", "digits"} <= set(FILES)
+def test_fashion_mnist_its_family_and_digits_are_shipped() -> None:
+    assert set(FILES) == set(SHIPPED)
+    assert set(FILES) == {"fashion_mnist", "digits"} | {
+        f"fashion_mnist_{name}" for name in ("leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "sigmoid", "tanh")
+    }
 
 
 def test_fashion_mnist_recognises_the_official_test_images(all_measured: dict[str, Measurement]) -> None:

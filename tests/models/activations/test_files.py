@@ -2,19 +2,28 @@
 
 import inspect
 import json
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from models.activations import report
 from models.activations.__main__ import REPOSITORY, write_models
 from models.activations.catalogue import entry
 from models.activations.model import ELEMENT_TYPES, build
 from models.activations.table import ACTIVATIONS
 
 NAMES = sorted(ACTIVATIONS)
-TEXTS = {"description", "formula", "formula_latex", "derivative", "derivative_latex", "range", "use", "promise"}
+TEXTS = {"description", "formula", "formula_latex", "derivative", "derivative_latex", "range", "promise"}
 FACTS = {"monotone", "smooth", "zero_centred", "elementwise"}
 KINDS = {"number", "integer", "axis", "choice", "tensor"}
+ROOT = Path(__file__).parents[3]
+YEAR = re.compile(r"\((\d{4})\)")
+PAPER = re.compile(
+    r"[^:]+: .+ \(\d{4}\)(, (section|Table) [\d.]+)?, "
+    r"(arXiv:\d{4}\.\d{4,5}|doi:10\.\S+|PMLR \d+:\d+-\d+|ISBN [\d-]+|ICML Workshop .+)"
+)
 TUTORIAL = ["relu", "leaky_relu", "prelu", "elu", "sigmoid", "tanh", "softmax"]
 
 
@@ -55,7 +64,7 @@ def test_catalogue_is_complete(name):
     about = entry(name)
     assert all(isinstance(about[text], str) and about[text] for text in TEXTS)
     assert all(isinstance(about[fact], bool) for fact in FACTS)
-    assert about["paper"] is None or set(about["paper"]) == {"title", "authors", "year"}
+    assert about["paper"] is None or set(about["paper"]) == {"title", "authors", "year", "where"}
     for parameter in about["parameters"]:
         assert {"name", "type", "default", "description"} <= set(parameter)
         assert parameter["type"] in KINDS
@@ -63,15 +72,46 @@ def test_catalogue_is_complete(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_claim_has_its_evidence(name):
-    claims = entry(name)["strengths"] + entry(name)["weaknesses"]
-    for claim in claims:
+    about = entry(name)
+    for claim in about["strengths"] + about["weaknesses"] + about["use"]:
         assert set(claim) == {"text", "evidence", "source"}
-        assert claim["evidence"] in ("cited", "measured")
-        if claim["source"].startswith("tests/"):
-            assert (Path(__file__).parents[3] / claim["source"]).is_file()
+        if claim["evidence"] == "cited":
+            assert PAPER.fullmatch(claim["source"]), claim
+        else:
+            assert claim["evidence"] == "measured"
+            assert claim["source"] in measured_at(), claim
     if name in TUTORIAL:
-        assert len(entry(name)["strengths"]) >= 2
-        assert len(entry(name)["weaknesses"]) >= 2
+        assert len(about["strengths"]) >= 2
+        assert len(about["weaknesses"]) >= 2
+
+
+@cache
+def measured_at():
+    """Where a claim may say it was measured: the tests of claims, and every heading of the two pages of figures."""
+    pages = {page: (ROOT / page).read_text(encoding="utf-8") for page in ("docs/activations.md", "docs/study.md")}
+    headings = [
+        (page, heading) for page, text in pages.items() for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    ]
+    anchors = {f"{page}#{re.sub(r'[^a-z0-9_-]', '', heading.lower().replace(' ', '-'))}" for page, heading in headings}
+    return anchors | {"tests/models/activations/test_claims.py"}
+
+
+def test_same_paper_is_cited_alike():
+    sources = {
+        claim["source"]
+        for name in NAMES
+        for claim in entry(name)["strengths"] + entry(name)["weaknesses"] + entry(name)["use"]
+        if claim["evidence"] == "cited"
+    }
+    titles = {source.split(" (")[0]: set() for source in sources}
+    for source in sources:
+        titles[source.split(" (")[0]].add((YEAR.search(source)[1], source.rsplit(", ", 1)[1]))
+    assert [title for title, found in titles.items() if len(found) > 1] == []
+
+
+def test_page_of_the_activations_tells_what_the_catalogue_says():
+    text = (ROOT / "docs" / "activations.md").read_text(encoding="utf-8")
+    assert report.retold(text) == text
 
 
 def test_names_and_aliases_are_unique():

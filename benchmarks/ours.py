@@ -16,11 +16,13 @@ from benchmarks.processes import Server, free_port
 
 
 @contextmanager
-def running(name: str, *, grpc_port: int = 0) -> Iterator[Server]:
-    """A server whose answers have been checked; `name` is its log's. It is stopped at the end."""
+def running(name: str, *settings: str, grpc_port: int = 0) -> Iterator[Server]:
+    """A server whose answers have been checked; `name` is its log's, `settings` are flags beside the ports. It is
+    stopped at the end."""
     BUILD.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--grpc-port", str(grpc_port)]
+    command += settings
     server = Server(command, dict(os.environ) | {"PYTHONPATH": str(ROOT)}, port, BUILD / f"{name}.log")
     first = Case("json", 1, 1)
     try:

@@ -21,14 +21,17 @@ VARIANTS = {"FP16": "model.fp16.onnx", "BF16": "model.bf16.onnx", "FP64": "model
 
 
 class Model:
-    """`session` is the graph of `model.onnx`. Raises ModelError when the file cannot be served."""
+    """`session` is the graph of `model.onnx`; it `sleeps` until its first run. Raises ModelError when the file cannot
+    be served."""
 
-    def __init__(self, name: str, version: str, path: Path, runtime: Runtime, toml: Path | None = None) -> None:
+    def __init__(
+        self, name: str, version: str, path: Path, runtime: Runtime, toml: Path | None = None, *, sleeps: bool = False
+    ) -> None:
         self.name = name
         self.version = version
         self.tally = Tally()
         self.tap = Tap()
-        self.session = Session(path, runtime)
+        self.session = Session(path, runtime, sleeps=sleeps)
         toml = toml or _toml_beside(path)
         self.metadata = metadata.read(self.session.metadata | properties(toml))
         self.reference = reference.find(reference.beside(toml), self.metadata.notes.get(reference.PROPERTY))

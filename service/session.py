@@ -89,20 +89,23 @@ class Session:
     """A graph, ready to run. `inputs`, `outputs` and `parameters` (the initializers a caller may override) come from
     the graph itself; `provider` is the one really in use.
 
-    `content` is run in the place of the file, which it is made from."""
+    One that `sleeps` is let go once it has told all this, and loaded again for its first run. `content` is run in the
+    place of the file, which it is made from."""
 
-    def __init__(self, path: Path, runtime: Runtime, content: Content | None = None) -> None:
-        self._session, labels = _open(path, runtime, content)
-        self.provider: str = self._session.get_providers()[0]
-        self.metadata: dict[str, str] = labels | self._session.get_modelmeta().custom_metadata_map
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+    def __init__(
+        self, path: Path, runtime: Runtime, content: Content | None = None, *, sleeps: bool = False
+    ) -> None:
+        session, labels = _open(path, runtime, content)
+        self.provider: str = session.get_providers()[0]
+        self.metadata: dict[str, str] = labels | session.get_modelmeta().custom_metadata_map
+        inputs, outputs = session.get_inputs(), session.get_outputs()
         self.not_carried = {end.name: end.type for end in outputs if end.type not in BY_ONNX}
         carried = [end for end in outputs if end.name not in self.not_carried]
         self._check(inputs, carried)
         unshaped = self._unshaped(path if content is None else None, (*inputs, *carried))
         self.inputs = tuple(_spec(argument, unshaped) for argument in inputs)
         self.outputs = tuple(_spec(argument, unshaped) for argument in carried)
-        initializers = self._session.get_overridable_initializers()
+        initializers = session.get_overridable_initializers()
         overridable = [_spec(end, {end.name}) for end in initializers if end.type in BY_ONNX]
         switches = {f"{SWITCH}{spec.name}" for spec in self.outputs}
         self.parameters = tuple(spec for spec in overridable if spec.name not in switches)
@@ -110,6 +113,9 @@ class Session:
         self._datatypes = {spec.name: spec.datatype for spec in (*self.inputs, *self.outputs, *self.parameters)}
         self._bfloat16 = {name for name, datatype in self._datatypes.items() if datatype is BFLOAT16}
         self._options = ort.RunOptions()
+        self._session: Any = None if sleeps else session
+        self._load = partial(_open, path, runtime, content) if sleeps else None
+        self._waking = threading.Lock()
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
         """Computes `fetches`. Thread-safe. The arrays must fit the signature already.
@@ -149,18 +155,26 @@ class Session:
         self._options.terminate = True
 
     def _run(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any) -> list[Array]:
+        session = self._session or self._wake()
         if self._switches:
             off = {name: FALSE for name in self._switches if name.removeprefix(SWITCH) not in fetches}
             feeds = {**feeds, **off} if off else feeds
         try:
             if self._bfloat16 and not self._bfloat16.isdisjoint((*feeds, *fetches)):
-                return self._run_values(feeds, fetches, options)
+                return self._run_values(session, feeds, fetches, options)
             # The public `run` looks at names and kinds first, which is a fifth of a small run and has been done here.
-            return self._session._sess.run(fetches, feeds, options)  # type: ignore[no-any-return]
+            return session._sess.run(fetches, feeds, options)  # type: ignore[no-any-return]
         except ORT_ERRORS as error:
             if OURS.search(str(error)):
                 raise Internal from error
             raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
+
+    def _wake(self) -> Any:
+        with self._waking:
+            if self._load is not None:
+                self._session, _ = self._load()
+                self._load = None
+        return self._session
 
     def _check(self, inputs: Sequence[Any], carried: Sequence[Any]) -> None:
         """Raises NotCarriedModel where an input or every output has a type that no tensor protocol carries."""
@@ -183,10 +197,12 @@ class Session:
             return doubtful
         return graph.unshaped(path)
 
-    def _run_values(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any) -> list[Array]:
+    def _run_values(
+        self, session: Any, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any
+    ) -> list[Array]:
         """The way round NumPy's lack of a bfloat16: values that carry onnxruntime's own type."""
         values = {name: self._value(array) for name, array in feeds.items()}
-        results = self._session.run_with_ort_values(fetches, values, options)
+        results = session.run_with_ort_values(fetches, values, options)
         return [self._array(name, value) for name, value in zip(fetches, results, strict=True)]
 
     @staticmethod

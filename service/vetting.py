@@ -91,7 +91,12 @@ class Vetting:
 
     def _loaded(self, candidate: Candidate, among: int) -> Model:
         model = Model(
-            candidate.name, candidate.version, candidate.path, self._share(candidate, among), candidate.toml_path
+            candidate.name,
+            candidate.version,
+            candidate.path,
+            self._share(candidate, among),
+            candidate.toml_path,
+            sleeps=candidate.is_shipped,  # there are many, and whoever serves here uses few
         )
         if not isinstance(properties(candidate.toml_path).get("required", True), bool):
             raise ModelError("`required` in its model.toml must be true or false.")

@@ -6,6 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,23 @@ def test_what_runs_needed_is_given_back_when_asked_for(cpu: Runtime) -> None:
     before = resident()
     session.give_back({"x": np.ones((), np.float32)}, ["y"])
     assert before - resident() > 32 * MEBIBYTE
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "prelu"])
+def test_sleeping_session_tells_the_same_and_is_loaded_once_for_its_first_runs(name: str, cpu: Runtime) -> None:
+    path = SHIPPED / name / "1" / "model.onnx"
+    awake, asleep = Session(path, cpu), Session(path, cpu, sleeps=True)
+    assert asleep._session is None
+    for told in ("inputs", "outputs", "parameters", "metadata", "provider", "not_carried"):
+        assert getattr(asleep, told) == getattr(awake, told)
+    feeds = {awake.inputs[0].name: np.linspace(-3, 3, 784, dtype=np.float32).reshape(1, 784)}
+    fetches = [spec.name for spec in awake.outputs]
+    with ThreadPoolExecutor(4) as threads:
+        seen = list(threads.map(lambda _: (asleep.run(feeds, fetches), asleep._session), range(8)))
+    assert len({id(loaded) for _, loaded in seen}) == 1
+    for answer, _ in seen:
+        for mine, other in zip(answer, awake.run(feeds, fetches), strict=True):
+            assert mine.tobytes() == other.tobytes()
 
 
 def test_provider_in_use_is_told(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:

@@ -92,9 +92,7 @@ class Session:
     One that `sleeps` is let go once it has told all this, and loaded again for its first run. `content` is run in the
     place of the file, which it is made from."""
 
-    def __init__(
-        self, path: Path, runtime: Runtime, content: Content | None = None, *, sleeps: bool = False
-    ) -> None:
+    def __init__(self, path: Path, runtime: Runtime, content: Content | None = None, *, sleeps: bool = False) -> None:
         session, labels = _open(path, runtime, content)
         self.provider: str = session.get_providers()[0]
         self.metadata: dict[str, str] = labels | session.get_modelmeta().custom_metadata_map

@@ -80,7 +80,7 @@ class Settings(BaseModel):
         description="Share of the served rows whose activations are measured, off the request's path; 0 is none.",
     )
     activation_cpu_share: float = Field(
-        0.01,
+        0.005,
         gt=0,
         le=1,
         description="Share of one core that measuring them may take in each worker; rows beyond it are dropped.",

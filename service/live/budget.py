@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic, thread_time
 
-SAVED_S = 10.0  # what was not used is kept this long, for rows that come all at once
+SAVED_S = 5.0  # what was not used is kept this long, for rows that come all at once
 
 
 class Budget:

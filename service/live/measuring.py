@@ -23,7 +23,7 @@ from service.tap import Taken
 
 log = logging.getLogger("actserve.activations")
 
-PIECE_ROWS = 128  # that are measured at once
+PIECE_ROWS = 256  # that are measured at once
 ROW_S = 0.005  # what a row is thought to cost before the first was measured
 NONE_INSIDE = "The graph has no activation that can be observed."
 

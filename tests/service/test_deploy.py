@@ -32,7 +32,8 @@ def exported(graphs: Any, tmp_path: Path, start: Callable[..., TestClient]) -> d
     properties = {"activation_reference": json.dumps({"rows": 2, "layers": [layer]})}
     graphs.write(tmp_path / "own.onnx", nodes, [("x", 1, ["n", 2])], [("y", 1, ["n", 2])], {}, properties)
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
-    client = start(models=tmp_path, activation_sample_rate=1, model_control="explicit", load_model="own")
+    control = {"model_control": "explicit", "load_model": "own"}
+    client = start(models=tmp_path, activation_sample_rate=1, activation_cpu_share=1, **control)
     assert client.post("/v2/repository/models/broken/load").status_code != 200
     headers = {"content-type": "application/octet-stream"}
     for rows in (5, 300):

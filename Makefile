@@ -7,7 +7,7 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint bench bench-overload bench-triton train study activations protos vendor clean
+.PHONY: help serve test check lint bench bench-overload bench-start bench-triton soak train study activations protos vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
@@ -18,6 +18,8 @@ help:
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
 	@echo "make bench-overload  few clients and far too many: goodput, statuses, probes, memory (needs wrk; a minute)"
+	@echo "make bench-start  what a start costs and an idle worker holds (a minute)"
+	@echo "make soak         a million requests of mixed kinds and sizes, and the memory meanwhile (needs wrk; half an hour)"
 	@echo "make bench-triton this service under Triton's Perf Analyzer, over HTTP and gRPC (PERF_ANALYZER=perf_analyzer)"
 	@echo "make vendor       fetch the files of the API page again"
 
@@ -62,6 +64,14 @@ bench: $(DEV)/ready
 bench-overload: $(DEV)/ready
 	@echo "==> few clients and far too many; a minute"
 	@$(DEV)/bin/python -m benchmarks.overload
+
+bench-start: $(DEV)/ready
+	@echo "==> starts, and workers that nobody asks"
+	@$(DEV)/bin/python -m benchmarks.start
+
+soak: $(DEV)/ready
+	@echo "==> a million requests, and the memory of the worker that answers them"
+	@$(DEV)/bin/python -m benchmarks.soak
 
 bench-triton: $(DEV)/ready
 	@echo "==> this service under Triton's Perf Analyzer ($(PERF_ANALYZER)); a few minutes"

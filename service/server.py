@@ -72,9 +72,9 @@ def serve(
 
 
 def _share_heaps() -> None:
-    """Two heaps for all threads: glibc gives each thread its own, and none gives back what a large body once took."""
+    """One heap for all threads: glibc gives each thread its own, and gives back the end of the first one only."""
     with contextlib.suppress(AttributeError):  # another libc
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def _spare_the_collector() -> None:

@@ -68,6 +68,12 @@ class Recorded:
         monkeypatch.setattr(session, "run", recorded)
 
 
+@pytest.fixture(autouse=True)
+def whatever_the_machine_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is quick is told by the clock, and a busy machine calls a small run dear."""
+    monkeypatch.setattr("service.lane.THREAD_HOP_S", 10.0)
+
+
 @pytest.fixture
 def parts(folder: Path) -> Any:
     made = assemble(Settings(models=folder, max_batch_size=64))

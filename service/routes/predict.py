@@ -18,8 +18,10 @@ from service.tensors import Array
 
 
 class Predict(Inference):
-    """Predicts each instance of a batch. Behind these paths and those of the platforms; `unnamed` is what a body
-    without a type of its own is taken for, where a platform's clients send such."""
+    """Predicts each instance of a batch."""
+
+    # Behind these paths and those of the platforms, some of whose clients send bodies without a type: `unnamed` is what
+    # such a body is taken for.
 
     def __init__(self, repository: Repository, engine: Engine, unnamed: str | None = None) -> None:
         super().__init__(engine)

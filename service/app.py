@@ -135,6 +135,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
 
     def look_around() -> None:
         observe()
+        heads.renew()
         if lifecycle.is_quiet and not front.under_way:
             surplus.give_back()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import accumulate, pairwise
 from time import perf_counter
+
+import numpy as np
 
 from service.engine import checked
 from service.errors import ServiceError
@@ -20,17 +22,17 @@ from service.tensors import Array
 class Caller(ABC):
     """Somebody whose request has come: its first byte when it `began`, its last when it `arrived`."""
 
-    __slots__ = ("arrived", "began", "body", "decode_s", "inputs", "is_gone", "job", "request_id", "rows")
+    body = b""
+    is_gone = False
+    rows = 0
+    decode_s = 0.0
+    inputs: Inputs | None = None
+    job: Job | None = None
+    table: tuple[Hashable, Array] | None = None
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
-        self.body = b""
-        self.is_gone = False
-        self.rows = 0
         self.began = self.arrived = perf_counter()
-        self.decode_s = 0.0
-        self.inputs: Inputs | None = None
-        self.job: Job | None = None
 
     @abstractmethod
     def go_alone(self) -> None:
@@ -119,7 +121,64 @@ class OneByOne(Batch):
         return self.plan.encode_each(inputs, arrays, [job.rows for job in self.jobs])
 
 
-class BackToBack(Batch):
+class Joined(Batch):
+    """Bodies that are read as one."""
+
+    def _set(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self.session = inputs.session
+        self.jobs = [Job(inputs.feeds, inputs.fetches, Size(self.rows, self.rows))]
+
+    def _check(self, arrays: Sequence[Array]) -> None:
+        if len(self.callers) > 1 and not all(array.ndim > 0 and len(array) == self.rows for array in arrays):
+            raise ValueError("The model does not answer row by row, though its metadata says so.")
+
+
+class Stacked(Joined):
+    """Bodies whose rows stand below each other in one tensor; from the first body on that is none of these, no more."""
+
+    def _take(self, queue: deque[Caller]) -> None:
+        before = perf_counter()
+        tables: list[Array] = []
+        said: Hashable = None
+        while queue:
+            caller = queue[0]
+            if not caller.is_gone:
+                table = caller.table = caller.table or self.plan.rows(caller.body)
+                if table is None or not 0 < len(table[1]) <= self._most - self.rows:
+                    break
+                if not tables:
+                    said = table[0]
+                elif said is not table[0]:
+                    break
+                tables.append(table[1])
+                caller.rows = len(table[1])
+                self.rows += caller.rows
+                self.callers.append(caller)
+                now = perf_counter()
+                caller.decode_s += now - before
+                before = now
+            queue.popleft()
+        if tables:
+            self._read(said, tables)
+
+    def _read(self, said: Hashable, tables: Sequence[Array]) -> None:
+        rows = tables[0] if len(tables) == 1 else np.concatenate(tables)
+        try:
+            self._set(self.plan.stacked(said, rows))
+        except ServiceError:  # which is told where it is met again
+            self.callers, self.misfits = [], self.callers
+
+    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
+        self._check(arrays)
+        if len(self.callers) == 1:
+            return [self.plan.encode(self._inputs, arrays, self.rows)]
+        return self.plan.encode_each(
+            [self._inputs] * len(self.callers), arrays, [caller.rows for caller in self.callers]
+        )
+
+
+class BackToBack(Joined):
     """Bodies that are one body when they stand back to back, and whose answer is cut into theirs."""
 
     def _take(self, queue: deque[Caller]) -> None:
@@ -128,7 +187,8 @@ class BackToBack(Batch):
         in_bytes, self._out_bytes = self.plan.row_bytes
         while queue:
             caller = queue[0]
-            rows, rest = divmod(len(caller.body), in_bytes)
+            size = len(caller.body)
+            rows, rest = (1, 0) if size == in_bytes else divmod(size, in_bytes)
             if caller.is_gone:
                 pass
             elif rest or not 0 < rows <= self._most:
@@ -141,17 +201,13 @@ class BackToBack(Batch):
                 self.rows += rows
             queue.popleft()
         if self.callers:
-            self._read()
+            self._set(self.plan.decode(b"".join([caller.body for caller in self.callers])))
         decode_s = perf_counter() - before
         for caller in self.callers:
             caller.decode_s = decode_s
 
-    def _read(self) -> None:
-        self._inputs = self.plan.decode(b"".join([caller.body for caller in self.callers]))
-        self.session = self._inputs.session
-        self.jobs = [Job(self._inputs.feeds, self._inputs.fetches, Size(self.rows, self.rows))]
-
     def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
+        self._check(arrays)
         whole = self.plan.encode(self._inputs, arrays, self.rows)
         content = whole.whole() if whole.tail else whole.body
         ends = accumulate(caller.rows * self._out_bytes for caller in self.callers)

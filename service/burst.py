@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from time import perf_counter
 
 from service import wrapping
-from service.batch import BackToBack, Batch, Caller, OneByOne
+from service.batch import BackToBack, Batch, Caller, OneByOne, Stacked
 from service.engine import ASIDE_BYTES
-from service.exchange import Response, server_timing
+from service.exchange import Response
 from service.front import Front
 from service.lane import Lane
 from service.plan import Plan
@@ -74,8 +74,7 @@ class Bursts:
             _go_alone(callers)
             callers.clear()
             return
-        kind = OneByOne if plan.row_bytes is None else BackToBack
-        batch = kind(plan, callers, self._scheduler.max_batch_size)
+        batch = _batch(plan, callers, self._scheduler.max_batch_size)
         if batch.callers and not self._answer(batch):
             _go_alone(batch.callers)
         _go_alone(batch.misfits)
@@ -101,30 +100,45 @@ class Bursts:
     def _reply(self, batch: Batch, responses: Sequence[Response], started: float, compute_s: float) -> None:
         now = perf_counter()
         plan = batch.plan
-        times = Together([], [], [], [], compute_s, now - started - compute_s)
-        rows = 0
+        encode_s = now - started - compute_s
+        lines = self._front.lines(compute_s, encode_s)
+        began_after = now - self._front.limit_s
+        answered = []
         for caller, response in zip(batch.callers, responses, strict=True):
-            if now - caller.began > self._front.limit_s or not wrapping.wrap_now(plan.headers, response):
+            if caller.began < began_after or not wrapping.wrap_now(plan.headers, response):
                 caller.go_alone()
                 continue
             queue_s = started - caller.arrived - caller.decode_s
-            timing = server_timing(caller.decode_s, queue_s, compute_s, times.encode)
-            response.lines = self._front.lines(caller.request_id, timing)
-            self._give(caller, response)
-            rows += caller.rows
-            times.durations.append(now - caller.began)
-            times.since_body.append(now - caller.arrived)
-            times.decode.append(caller.decode_s)
-            times.queue.append(queue_s)
-        if times.durations:
-            self._front.answered_together(plan.path, plan.model, rows, times)
+            response.lines = lines % (caller.request_id.encode(), caller.decode_s * 1e3, queue_s * 1e3)
+            answered.append(caller)
+            try:
+                caller.reply(response)
+            except Exception:  # of this one caller; others are answered in the same turn
+                log.exception("an answer could not be given", extra={"request_id": caller.request_id})
+        if answered:
+            self._front.answered_together(plan.path, plan.model, _times(answered, started, now, compute_s))
 
-    @staticmethod
-    def _give(caller: Caller, response: Response) -> None:
-        try:
-            caller.reply(response)
-        except Exception:  # of this one caller; others are answered in the same turn
-            log.exception("an answer could not be given", extra={"request_id": caller.request_id})
+
+def _batch(plan: Plan, callers: deque[Caller], most: int) -> Batch:
+    if plan.row_bytes is not None:
+        return BackToBack(plan, callers, most)
+    if plan.is_stackable:
+        stacked = Stacked(plan, callers, most)
+        if stacked.callers or stacked.misfits or not callers:
+            return stacked
+    return OneByOne(plan, callers, most)
+
+
+def _times(callers: Sequence[Caller], started: float, now: float, compute_s: float) -> Together:
+    return Together(
+        sum([caller.rows for caller in callers]),
+        [now - caller.began for caller in callers],
+        [now - caller.arrived for caller in callers],
+        [caller.decode_s for caller in callers],
+        [started - caller.arrived - caller.decode_s for caller in callers],
+        compute_s,
+        now - started - compute_s,
+    )
 
 
 def _go_alone(callers: Iterable[Caller]) -> None:

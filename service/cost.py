@@ -34,10 +34,12 @@ class Cost:
         known.work = min(work_s, known.work * FORGETTING)
 
     def is_below(self, limit_s: float, size: int) -> bool:
-        """Whether to count on it; of a size never seen not, so that its first run is in a thread."""
-        known = self._estimates.get(size.bit_length())
+        """Whether to count on it. Of a size never seen only where a larger one costs less; else its first run is in a
+        thread."""
+        bits = size.bit_length()
+        known = self._estimates.get(bits)
         if known is None:
-            return False
+            return any(larger.clock < limit_s for other, larger in self._estimates.items() if other > bits)
         if known.clock < limit_s:
             known.held_dear, known.patience = 0, PATIENCE
             return True

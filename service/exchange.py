@@ -111,7 +111,7 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
     error: ServiceError | None = None
     tail: tuple[memoryview, ...] = ()
-    lines: str = ""
+    lines: bytes = b""
 
     @property
     def size(self) -> int:

@@ -51,7 +51,8 @@ class Front:
         self._tokens = [*api, *admin] if api else []
         self._admin_tokens = admin or self._tokens
         self._cross_origin = _cross_origin(settings.cors_origin)
-        self._cross_origin_lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in self._cross_origin)
+        lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in self._cross_origin)
+        self._cross_origin_lines = lines.encode("latin-1").replace(b"%", b"%%")
 
     @property
     def is_plain(self) -> bool:
@@ -155,19 +156,21 @@ class Front:
         """Counts a caller who left before the answer."""
         self.metrics.errors.labels("disconnected").inc()
 
-    def answered_together(self, path: str, model: Model, rows: int, times: Together) -> None:
+    def answered_together(self, path: str, model: Model, times: Together) -> None:
         """Counts answers that went well; they have their headers already."""
         self.lifecycle.saw_request()
-        self.metrics.answered_together(path, model, rows, times)
-        model.tally.answered_together(rows, times)
+        self.metrics.answered_together(path, model, times)
+        model.tally.answered_together(times)
 
     def fields(self, request_id: str, timing: str) -> Fields:
         """What every answer carries."""
         return (("X-Request-Id", request_id), ("Server-Timing", timing), *self._cross_origin)
 
-    def lines(self, request_id: str, timing: str) -> str:
-        """The same as it is written."""
-        return f"x-request-id: {request_id}\r\nserver-timing: {timing}\r\n{self._cross_origin_lines}"
+    def lines(self, compute_s: float, encode_s: float) -> bytes:
+        """The same as it is written, for answers of one run: a request's id and its milliseconds of decoding and
+        waiting are still to be put in, by `%`."""
+        rest = b", compute;dur=%.3f, encode;dur=%.3f\r\n" % (compute_s * 1e3, encode_s * 1e3)
+        return b"x-request-id: %b\r\nserver-timing: decode;dur=%.3f, queue;dur=%.3f" + rest + self._cross_origin_lines
 
 
 class Exchange:
@@ -229,10 +232,6 @@ class Exchange:
             error = Internal()
         self._answer(self._front.refusal(self.request, error))
 
-    def withdraw(self) -> None:
-        """Somebody else gives the answer."""
-        self._close()
-
     def expire(self, limit_s: float) -> None:
         """The deadline has passed: whatever it waits for is given up."""
         self.refuse(DeadlinePassed(f"No answer within {limit_s:g} s."))
@@ -269,7 +268,8 @@ class Exchange:
             log.exception("an answer could not be given", extra={"request_id": self.request.id})
 
     def let_go(self) -> None:
-        """Keeps nothing of what was in its body."""
+        """Its answer is given, whoever gave it: keeps nothing of what was in its body."""
+        self._close()
         self._coroutine = None
         self.request.body, self.request.inputs = b"", None
 
@@ -291,10 +291,18 @@ def _cross_origin(origin: str | None) -> Fields:
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The caller's `X-Request-Id` where it is printable and short, else a new one."""
+    """The caller's own, else a new one."""
+    return sent_id(headers) or new_id()
+
+
+def sent_id(headers: Mapping[str, str]) -> str:
+    """The caller's `X-Request-Id` where it is printable and short, else nothing."""
     sent = headers.get("x-request-id", "")
-    if 0 < len(sent) <= MAX_ID_LENGTH and sent.isascii() and sent.isprintable():
-        return sent
+    return sent if len(sent) <= MAX_ID_LENGTH and sent.isascii() and sent.isprintable() else ""
+
+
+def new_id() -> str:
+    """Of this process, and of one request in it."""
     return f"{OURS}{next(NUMBERS):016x}"
 
 

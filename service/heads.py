@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.routing import compile_path
@@ -12,7 +12,7 @@ from starlette.routing import compile_path
 from service.burst import Bursts
 from service.errors import ServiceError
 from service.exchange import Request, Route
-from service.front import Front
+from service.front import Front, sent_id
 from service.plan import PLANNED, Inference, Plan
 
 MAX_KNOWN = 1024
@@ -23,7 +23,7 @@ PLAIN_PATH = re.compile(rb"/[A-Za-z0-9._~:/-]*")
 UNUSUAL = {"transfer-encoding", "expect", "upgrade"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """What a request says before its body, and of how many bytes that was when it came first."""
 
@@ -33,7 +33,8 @@ class Head:
     path_parameters: Mapping[str, str]
     headers: Mapping[str, str]
     length: int
-    plan: Plan | None  # what its handler makes of it; None where that is to be told when the body is there
+    request_id: str  # the caller's own, if any
+    plan: Plan | None = None  # what its handler makes of it; None where that is to be told when the body is there
 
     def request(self, request_id: str) -> Request:
         """A new request with this head."""
@@ -50,7 +51,7 @@ class Heads:
         self._plans: dict[Hashable, Plan] = {}
         self.hot = [route for route in routes if route.is_hot]
         self._patterns = [(compile_path(route.path)[0], route) for route in self.hot]
-        self._max_body_bytes = max_body_bytes
+        self.max_body_bytes = max_body_bytes
 
     def read(self, method: bytes, url: bytes, fields: Sequence[tuple[bytes, bytes]]) -> Head | None:
         """None where the request is to go the long way: another path, unusual framing, to be refused at once."""
@@ -58,7 +59,7 @@ class Heads:
         route, path_parameters = self._route(method.decode("latin-1"), path)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
         length = headers.get("content-length", "0" if method == b"GET" else "")
-        if route is None or not length.isdecimal() or int(length) > self._max_body_bytes:
+        if route is None or not length.isdecimal() or int(length) > self.max_body_bytes:
             return None
         if UNUSUAL & headers.keys() or len(headers) != len(fields):
             return None
@@ -66,8 +67,18 @@ class Heads:
             self.front.authorise(route, headers)
         except ServiceError:
             return None
-        head = Head(route, path.decode(), query.decode("latin-1"), path_parameters, headers, int(length), None)
-        return replace(head, plan=self._plan(head))
+        own_id = sent_id(headers)
+        head = Head(route, path.decode(), query.decode("latin-1"), path_parameters, headers, int(length), own_id)
+        head.plan = self._plan(head)
+        return head
+
+    def renew(self) -> None:
+        """Lets go of plans whose model is not served any more; the same heads ask for the one that is there now."""
+        if all(plan.holds() for plan in self._plans.values()):
+            return
+        self._plans = {key: plan for key, plan in self._plans.items() if plan.holds()}
+        for head in self.known.values():
+            head.plan = self._plan(head)
 
     def _plan(self, head: Head) -> Plan | None:
         """One plan for all heads that ask for the same; a body in another encoding is nothing that can be planned."""
@@ -86,11 +97,6 @@ class Heads:
             _keep(self._plans, key, plan)
         return plan
 
-    def find(self, raw: bytes) -> tuple[Head | None, int]:
-        """A head that came before, whatever length of body it tells, and that length."""
-        key, length = _without_length(raw)
-        return (self.known.get(key), length) if length <= self._max_body_bytes else (None, length)
-
     def remember(self, raw: bytes, head: Head, fields: int) -> None:
         """Keeps a head, so that it is known by its bytes: those of a request line, `fields` fields and the empty line,
         each ended as the standard says. A parser forgives more, and then `raw` need not be what it read."""
@@ -98,7 +104,7 @@ class Heads:
         is_plain = raw.startswith(head.route.method.encode() + b" ")
         if len(lines) != fields + 3 or raw.count(b"\n") != fields + 2 or not is_plain:
             return
-        key, length = _without_length(raw)
+        key, length = without_length(raw)
         if len(raw) <= MAX_KNOWN_BYTES and length == head.length:
             _keep(self.known, key, head)
 
@@ -110,7 +116,7 @@ class Heads:
         return None, {}
 
 
-def _without_length(raw: bytes) -> tuple[bytes, int]:
+def without_length(raw: bytes) -> tuple[bytes, int]:
     """A head without the digits of its length, and what they say; as it is, and 0, where it tells none, and -1 where
     they are not plain."""
     start = raw.find(LENGTH)

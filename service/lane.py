@@ -72,7 +72,7 @@ class Lane:
         if self._queue or self._running or not self._is_cheap(jobs, callers):
             return None
         try:
-            arrays, run = self._run(jobs)
+            arrays, run = self._run(jobs, in_place=True)
         except Exception:  # which is told where it is met again, each job singly
             return None
         if self._ran is not None:
@@ -165,7 +165,7 @@ class Lane:
         """Runs in place what is cheap, the rest in a thread."""
         started = perf_counter()
         if self._is_cheap(batch):
-            self._deliver(batch, self._compute(batch), started)
+            self._deliver(batch, self._compute(batch, in_place=True), started)
             return
         self._running += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._compute, batch)
@@ -180,20 +180,24 @@ class Lane:
         self._deliver(batch, outcome, started)
         self._plan_turn()
 
-    def _compute(self, batch: Sequence[Job]) -> Outcome:
+    def _compute(self, batch: Sequence[Job], in_place: bool = False) -> Outcome:
         """Runs the jobs as one. If that fails each is run singly, so that a bad one fails alone."""
         try:
-            arrays, run = self._run(batch)
+            arrays, run = self._run(batch, in_place)
             computed = perf_counter()
             answers = _split(arrays, batch)
             return Outcome(answers, [run._replace(compute_output=perf_counter() - computed)])
         except Exception as error:
-            return Outcome([error], []) if len(batch) == 1 else _together([self._compute([job]) for job in batch])
+            return (
+                Outcome([error], [])
+                if len(batch) == 1
+                else _together([self._compute([job], in_place) for job in batch])
+            )
 
-    def _run(self, batch: Sequence[Job]) -> tuple[list[Array], Run]:
+    def _run(self, batch: Sequence[Job], in_place: bool) -> tuple[list[Array], Run]:
         """One run of all of them. Raises what it raised, or ValueError where the answer is not row by row."""
-        started, worked = perf_counter(), thread_time()
-        rows = sum(job.rows for job in batch)
+        started, worked = perf_counter(), 0.0 if in_place else thread_time()
+        rows = sum([job.rows for job in batch])
         try:
             feeds = _joined(batch)
             joined = perf_counter()
@@ -202,11 +206,11 @@ class Lane:
                 raise ValueError("The model does not answer row by row, though its metadata says so.")
             if self._tap is not None:
                 self._tap.ran(feeds, rows)
-            return arrays, Run(sum(job.instances for job in batch), joined - started, perf_counter() - joined, 0.0)
+            return arrays, Run(sum([job.instances for job in batch]), joined - started, perf_counter() - joined, 0.0)
         finally:
             seconds = perf_counter() - started
             self._seconds_per_row += 0.1 * (seconds / max(1, rows) - self._seconds_per_row)
-            self._cost.learn(_size(batch), seconds, thread_time() - worked)
+            self._cost.learn(_size(batch), seconds, seconds if in_place else thread_time() - worked)
 
     def _deliver(self, batch: list[Job], outcome: Outcome, started: float) -> None:
         compute_s = perf_counter() - started
@@ -241,7 +245,7 @@ def _joined(batch: Sequence[Job]) -> Feeds:
 
 
 def _size(batch: Sequence[Job]) -> int:
-    return sum(job.size for job in batch)
+    return sum([job.size for job in batch])
 
 
 def _split(arrays: list[Array], batch: Sequence[Job]) -> Answers:

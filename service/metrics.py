@@ -158,11 +158,11 @@ class Metrics:
         if request.model is not None and status == 200:
             self._rows[request.model.name, request.model.version] += request.rows
 
-    def answered_together(self, path: str, model: Model, rows: int, times: Together) -> None:
+    def answered_together(self, path: str, model: Model, times: Together) -> None:
         """Counts POST requests that were answered together, and well."""
         count = len(times.durations)
         self._answers["POST", path, 200] += count
-        self._rows[model.name, model.version] += rows
+        self._rows[model.name, model.version] += times.rows
         self._durations_of(path).observe_each(times.durations)
         decode, queue, compute, encode = self._stages
         decode.observe_each(times.decode)

@@ -8,7 +8,7 @@ nowhere else, whichever way a request takes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -39,6 +39,8 @@ class Plan(ABC):
     path: str = ""
     row_bytes: tuple[int, int] | None = None
     """Bytes of a row of a body and of an answer, where several bodies back to back are one body, as are the answers."""
+    is_stackable: bool = False
+    """Whether the rows of several bodies may be one tensor."""
 
     def holds(self) -> bool:
         """Whether a new plan would be the same: false once another model answers to that name, or none."""
@@ -54,6 +56,15 @@ class Plan(ABC):
     @abstractmethod
     def decode(self, body: bytes) -> Inputs:
         """Raises BadBody or Unfit. Whether the arrays fit the graph is checked later."""
+
+    def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
+        """The rows of a plain body, and what else it says: rows of bodies that say the same may stand below each other.
+        None of a body that only `decode` can read."""
+        return None
+
+    def stacked(self, said: Hashable, rows: Array) -> Inputs:
+        """What `decode` gives, of rows from one or several bodies. Raises Unfit."""
+        raise NotImplementedError
 
     @abstractmethod
     def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:

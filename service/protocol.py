@@ -21,7 +21,7 @@ from service.codecs import json, media
 from service.errors import BadBody
 from service.exchange import Timings
 from service.front import request_id
-from service.heads import Head, Heads
+from service.heads import Head, Heads, without_length
 from service.receiver import Receiver
 from service.turn import Beginnings, Turn
 
@@ -43,6 +43,7 @@ class Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _idle_since = 0.0
     _heads_read = 0
+    _known = (END, END, 0)  # the last head that was known, as bytes; by what it is known; the length it tells
     _first: Any = None  # the cycle of the first head in the data being parsed
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -64,23 +65,38 @@ class Protocol(HttpToolsProtocol):
         if self._in_message or not self._is_free:
             self._parse(data)
             return
-        end = data.find(END) + len(END)
-        head, length = self.heads.find(data[:end])
-        if head is not None and len(data) <= end + length:
-            self._stop_head_timer()
-            self.cycle = turn = Turn(self, head)
-            if len(data) == end + length:
-                turn.start(data[end:])
-            else:
-                turn.open()
-                Receiver(self, self.transport, turn, length, data[end:])
-            return
+        head = self._recognise(data)
+        if head is not None:
+            raw, _, length = self._known
+            end = len(raw)
+            if len(data) <= end + length:
+                if self._head_timer is not None:
+                    self._stop_head_timer()
+                self.cycle = turn = Turn(self, head)
+                if len(data) == end + length:
+                    turn.start(data[end:])
+                else:
+                    turn.open()
+                    Receiver(self, self.transport, turn, length, data[end:])
+                return
         self._heads_read = 0
         self._parse(data)
         if self._heads_read and isinstance(self._first, Turn):
-            self.heads.remember(data[:end], self._first.head, len(self.headers))
+            self.heads.remember(data[: data.find(END) + len(END)], self._first.head, len(self.headers))
         if self._in_message and isinstance(self.cycle, Turn) and not self.cycle.response_complete:
             self._receive_rest(self.cycle)
+
+    def _recognise(self, data: bytes) -> Head | None:
+        """The head in the data, where it is known: most often it is the one that this connection had before."""
+        raw, key, _ = self._known
+        if data.startswith(raw):
+            return self.heads.known.get(key)
+        raw = data[: data.find(END) + len(END)]
+        key, length = without_length(raw)
+        head = self.heads.known.get(key) if 0 <= length <= self.heads.max_body_bytes else None
+        if head is not None:
+            self._known = raw, key, length
+        return head
 
     def _receive_rest(self, turn: Turn) -> None:
         """The parser would copy the rest of the body once more; another is ready for what comes behind it."""
@@ -146,7 +162,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, Turn):
-            self.cycle.chunks.append(body)
+            self.cycle.chunks = (*self.cycle.chunks, body)
         else:
             super().on_body(body)
 
@@ -165,7 +181,7 @@ class Protocol(HttpToolsProtocol):
             return
         self.server_state.total_requests += 1
         self._idle_since = self.loop.time()
-        if not self.flow.write_paused:
+        if self.flow.read_paused and not self.flow.write_paused:
             self.flow.resume_reading()
         if self.timeout_keep_alive_task is None:
             self._look_at_idleness()

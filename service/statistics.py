@@ -30,9 +30,10 @@ class Stages(Protocol):
 
 @dataclass(slots=True)
 class Together:
-    """The seconds of requests that were answered together: of each from its body to its answer, reading and waiting; of
-    all the run and the writing."""
+    """The rows of requests that were answered together, and their seconds: of each from its beginning and from its body
+    to its answer, reading and waiting; of all the run and the writing."""
 
+    rows: int
     durations: list[float]
     since_body: list[float]
     decode: list[float]
@@ -113,11 +114,11 @@ class Tally:
         self._compute += stages.compute
         self._encode += stages.encode
 
-    def answered_together(self, rows: int, times: Together) -> None:
-        """Requests of so many rows in all were answered together, and well."""
+    def answered_together(self, times: Together) -> None:
+        """Requests were answered together, and well."""
         count = len(times.durations)
         self._last = time()
-        self._inferences += rows
+        self._inferences += times.rows
         self._succeeded += count
         self._total_s += sum(times.since_body)
         self._decode += sum(times.decode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -11,38 +12,39 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from service.batch import Caller
 from service.errors import ServiceError
 from service.exchange import Response
-from service.front import CLOSE, Exchange, request_id
+from service.front import CLOSE, Exchange, new_id
 from service.heads import Head, Heads
 
 JOINED_BYTES = 1 << 14  # a longer body is written by itself: copying it behind the head costs more
 LINGER_S = 2.0
+LAST = b"connection: close\r\n"
+NOTHING: tuple[bytes, ...] = ()
 
 Headers = list[tuple[bytes, bytes]]
 
 
 class Beginnings:
-    """How heads of answers begin: the status, and the headers that uvicorn makes anew each second."""
+    """How heads of answers begin, up to the length of the body: the status, the headers that uvicorn makes anew each
+    second, the media type."""
 
     def __init__(self) -> None:
         self._made_of: Headers = []
-        self._known: dict[int, bytes] = {}
+        self._known: dict[tuple[int, str], bytes] = {}
 
-    def of(self, status: int, default_headers: Headers) -> bytes:
+    def of(self, status: int, media_type: str, default_headers: Headers) -> bytes:
         if self._made_of is not default_headers:
             self._made_of = default_headers
             self._known.clear()
-        found = self._known.get(status)
+        found = self._known.get((status, media_type))
         if found is None:
             lines = [b"%b: %b\r\n" % header for header in default_headers]
-            found = self._known[status] = b"".join([STATUS_LINE[status], *lines])
+            media = b"content-type: %b\r\ncontent-length: " % media_type.encode("latin-1")
+            found = self._known[status, media_type] = b"".join([STATUS_LINE[status], *lines, media])
         return found
 
 
-def _head(response: Response, beginning: bytes, closes: bool) -> bytes:
-    lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in response.headers]) + response.lines
-    end = "connection: close\r\n\r\n" if closes else "\r\n"
-    fields = f"content-type: {response.media_type}\r\ncontent-length: {response.size}\r\n{lines}{end}"
-    return beginning + fields.encode("latin-1")
+def _fields(response: Response) -> bytes:
+    return "".join([f"{name.lower()}: {value}\r\n" for name, value in response.headers]).encode("latin-1")
 
 
 class Connection(Protocol):
@@ -62,17 +64,16 @@ class Turn(Caller):
     """A hot request on its connection. It stands where uvicorn keeps the cycle of the request being answered, and has
     what uvicorn asks of one."""
 
-    __slots__ = ("_connection", "_exchange", "chunks", "head", "keep_alive", "more_body", "response_complete")
+    chunks: Sequence[bytes] = NOTHING
+    more_body = True
+    keep_alive = True
+    response_complete = False
+    _exchange: Exchange | None = None
 
     def __init__(self, connection: Connection, head: Head) -> None:
-        super().__init__(request_id(head.headers))
+        super().__init__(head.request_id or new_id())
         self.head = head
-        self.chunks: list[bytes] = []
-        self.more_body = True
-        self.keep_alive = True
-        self.response_complete = False
         self._connection = connection
-        self._exchange: Exchange | None = None
 
     @property
     def message_event(self) -> Turn:
@@ -99,7 +100,7 @@ class Turn(Caller):
         if self._exchange is None:
             head = self.head
             front = self._connection.heads.front
-            self._exchange = front.open(head.route, head.request(self.request_id), self.write, self.began)
+            self._exchange = front.open(head.route, head.request(self.request_id), self.reply, self.began)
         return self._exchange
 
     def start(self, body: bytes) -> None:
@@ -126,11 +127,6 @@ class Turn(Caller):
         self.open().refuse(error)
 
     def reply(self, response: Response) -> None:
-        if self._exchange is not None:
-            self._exchange.withdraw()
-        self.write(response)
-
-    def write(self, response: Response) -> None:
         """Writes the answer; behind one that came before the body did, the connection is closed."""
         connection = self._connection
         transport = connection.transport
@@ -138,17 +134,19 @@ class Turn(Caller):
         self._let_go()
         if transport.is_closing():
             return
-        says_so = CLOSE in response.headers
-        is_last = says_so or not self.keep_alive or self.more_body
-        beginning = connection.beginnings.of(response.status, connection.server_state.default_headers)
-        head = _head(response, beginning, is_last and not says_so)
-        if response.size <= JOINED_BYTES:
-            transport.write(head + response.body)
+        is_last = not self.keep_alive or self.more_body
+        lines = response.lines
+        if is_last or response.headers:
+            says_so = CLOSE in response.headers
+            lines = _fields(response) + lines + (LAST if is_last and not says_so else b"")
+            is_last |= says_so
+        state = connection.server_state
+        beginning = connection.beginnings.of(response.status, response.media_type, state.default_headers)
+        body = response.body
+        if response.tail or len(body) > JOINED_BYTES:
+            transport.writelines([b"%b%d\r\n%b\r\n" % (beginning, response.size, lines), body, *response.tail])
         else:
-            transport.write(head)
-            transport.write(response.body)
-            for piece in response.tail:
-                transport.write(piece)
+            transport.write(b"%b%d\r\n%b\r\n%b" % (beginning, len(body), lines, body))
         if self.more_body:
             connection.loop.call_later(LINGER_S, transport.close)
         elif is_last:
@@ -157,6 +155,6 @@ class Turn(Caller):
 
     def _let_go(self) -> None:
         """The connection keeps its last turn for as long as it is idle, and so none of what was in it."""
-        self.body, self.chunks, self.inputs, self.job = b"", [], None, None
+        self.body, self.chunks, self.inputs, self.job, self.table = b"", NOTHING, None, None, None
         if self._exchange is not None:
             self._exchange.let_go()

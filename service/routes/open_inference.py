@@ -3,7 +3,7 @@ networks and activations alike."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from service import introspection
 from service.codecs import media
@@ -17,6 +17,7 @@ from service.introspection import Introspection
 from service.model import Model
 from service.plan import Inference, Inputs, Plan
 from service.repository import Repository
+from service.template import Template, Templates
 from service.tensors import Array
 
 MODEL = "/v2/models/{model}"
@@ -45,11 +46,23 @@ class Tensors(Plan):
         self._header_length = protocol.header_length(request.headers)
         self._named = {"model_name": (self.model.name, self._asked[0]), "model_version": (self.model.version,)}
 
+        self._templates = Templates(self.model, self._header_length)
+        self.is_stackable = self._templates.can_be
+
     def find(self) -> Model:
         return self._repository.model(*self._asked)
 
+    def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
+        template = self._templates.find(body)
+        rows = None if template is None else template.rows(body)
+        return None if rows is None else (template, rows)
+
+    def stacked(self, said: Hashable, rows: Array) -> Asked:
+        assert isinstance(said, Template)
+        return said.filled(rows)
+
     def decode(self, body: bytes) -> Asked:
-        return asked(self.model, self._call(body))
+        return self._templates.learn(body, asked(self.model, self._call(body)))
 
     def _call(self, body: bytes) -> Call:
         if self._header_length != 0:
@@ -62,14 +75,21 @@ class Tensors(Plan):
 
     def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:
         assert isinstance(inputs, Asked)
+        template = inputs.template
+        pieces, length = (template and template.answer(arrays)) or self._written(inputs, arrays)
+        if length is None:
+            return answer_pieces(pieces, media.JSON)
+        return answer_pieces(pieces, media.RAW, (("Inference-Header-Content-Length", str(length)),))
+
+    def _written(self, inputs: Asked, arrays: Sequence[Array]) -> tuple[list[bytes | memoryview], int | None]:
         answer = shown(self.model, inputs, arrays)
         head: dict[str, object] = {"model_name": self.model.name, "model_version": self.model.version}
         head |= {} if inputs.call.id is None else {"id": inputs.call.id}
         head |= {"parameters": answer.parameters} if answer.parameters else {}
         pieces, length = protocol.encode(head, answer.outputs)
-        if length is None:
-            return answer_pieces(pieces, media.JSON)
-        return answer_pieces(pieces, media.RAW, (("Inference-Header-Content-Length", str(length)),))
+        if inputs.template is not None:
+            inputs.template.learn(arrays, bytes(pieces[0]))
+        return pieces, length
 
     def effort(self, inputs: Inputs, arrays: Sequence[Array]) -> int:
         assert isinstance(inputs, Asked)

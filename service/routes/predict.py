@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from service import instances, predictions
 from service.codecs import json, media
 from service.engine import Engine
+from service.errors import ServiceError
 from service.exchange import Request, Response, Route
 from service.model import Model
 from service.plan import Inference, Inputs, Plan
@@ -54,6 +55,7 @@ class Rows(Plan):
         self._wanted = media.accepted(request.headers, predictions.offered(self.model, self._given))
         self._fetches = predictions.fetches(self.model)
         self._plain = instances.plain_input(self.model) if self._given == media.JSON and not self._query else None
+        self.is_stackable = self._plain is not None and self.model.metadata.joinable
         if self._given == self._wanted == media.RAW and self.model.metadata.joinable and not self._query:
             self.row_bytes = _row_bytes(self.model, self._fetches[0])
 
@@ -63,14 +65,27 @@ class Rows(Plan):
     def decode(self, body: bytes) -> Batch:
         if self._plain is not None:
             document = json.read(body)
-            feeds = instances.plain_rows(self._plain, document)
-            if feeds is not None:
-                return Batch(self.model.session, feeds, self._fetches, None, None, False, PLAIN)
+            numbers = instances.plain_rows(self._plain, document)
+            if numbers is not None:
+                return self.stacked(None, numbers)
             found = instances.from_document(self.model, document)
         else:
             found = instances.decode(self.model, self._given, body)
         form = predictions.form(self._query, found.parameters)
         return Batch(self.model.session, found.feeds, self._fetches, None, found.count, found.is_columnar, form)
+
+    def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
+        assert self._plain is not None
+        try:
+            numbers = instances.plain_rows(self._plain, json.read(body))
+        except ServiceError:
+            return None
+        return None if numbers is None else (None, numbers)
+
+    def stacked(self, said: Hashable, rows: Array) -> Batch:
+        assert self._plain is not None
+        feeds = instances.from_rows(self._plain, rows)
+        return Batch(self.model.session, feeds, self._fetches, None, None, False, PLAIN)
 
     def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:
         assert isinstance(inputs, Batch)

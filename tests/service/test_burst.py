@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from service.batch import Caller
 from service.errors import ServiceError
 from service.exchange import Response
 from service.heads import Head
-from service.session import Session
+from service.model import Model
+from service.repository import SHIPPED, Entry, Version
+from service.session import Runtime, Session
 from service.settings import Settings
 from service.tensors import Array
 
@@ -134,7 +138,7 @@ def test_callers_of_one_turn_share_a_run_and_each_gets_what_it_gets_alone(
         assert caller.response is not None
         assert alone.response is not None
         assert caller.response.body == alone.response.body
-        assert caller.response.lines.startswith("x-request-id: id\r\nserver-timing: decode;dur=")
+        assert caller.response.lines.startswith(b"x-request-id: id\r\nserver-timing: decode;dur=")
 
 
 @pytest.mark.parametrize(
@@ -180,6 +184,78 @@ def test_answers_together_and_alone_are_the_same_bytes(
         *headers, request_id, _ = single.response.headers
         assert [*caller.response.headers] == headers
         assert request_id == ("X-Request-Id", "id")
+
+
+def binary(rows: np.ndarray, **members: object) -> tuple[bytes, int]:
+    """A request with a tensor behind its JSON part, and the length of that part."""
+    tensor = {"name": "input", "datatype": "FP32", "shape": rows.shape, "parameters": {"binary_data_size": rows.nbytes}}
+    outputs = [{"name": name, "parameters": {"binary_data": True}} for name in ("probabilities", "logits")]
+    text = json.dumps({"inputs": [tensor], "outputs": outputs, **members}).encode()
+    return text + rows.tobytes(), len(text)
+
+
+def test_binary_requests_of_one_form_share_a_run_and_get_what_they_get_alone(
+    parts: Parts, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = parts.repository.model("fashion_mnist")
+    bodies, (length, *_) = zip(*[binary(pixels[at : at + 2]) for at in range(0, 8, 2)], strict=True)
+    row = head(parts, "/v2/models/fashion_mnist/infer", RAW, inference_header_content_length=str(length))
+    (first,) = ask(parts, [(row, bodies[0])], warm=1)
+    recorded = Recorded(model.session, monkeypatch)
+    callers = ask(parts, [(row, body) for body in bodies])
+    assert recorded.rows[-1] == 8
+    alone = [model.session.run({"input": pixels[at : at + 2]}, ("probabilities", "logits")) for at in range(0, 8, 2)]
+    for caller, arrays in zip(callers, alone, strict=True):
+        assert not caller.was_alone
+        assert caller.response is not None
+        assert first.response is not None
+        assert caller.response.headers == first.response.headers
+        size = int(dict(caller.response.headers)["Inference-Header-Content-Length"])
+        told = json.loads(caller.response.whole()[:size])
+        assert [output["shape"] for output in told["outputs"]] == [[2, 10], [2, 10]]
+        assert caller.response.whole()[size:] == b"".join(array.tobytes() for array in arrays)
+
+
+def test_binary_requests_of_several_forms_are_not_mixed_up(parts: Parts, pixels: np.ndarray) -> None:
+    model = parts.repository.model("fashion_mnist")
+    one, length = binary(pixels[:1])
+    two, same_length = binary(pixels[:2], id="x")
+    assert same_length != length
+    row = head(parts, "/v2/models/fashion_mnist/infer", RAW, inference_header_content_length=str(length))
+    named = head(parts, "/v2/models/fashion_mnist/infer", RAW, inference_header_content_length=str(same_length))
+    short, long = one[:-4], one + b"\0\0\0\0"
+    callers = ask(parts, [(row, one), (named, two), (row, one), (row, short), (named, two), (row, long), (row, one)])
+    assert [caller.response.status for caller in callers if caller.response] == [200, 200, 200, 400, 200, 400, 200]
+    expected = b"".join(
+        array.tobytes() for array in model.session.run({"input": pixels[:1]}, ("probabilities", "logits"))
+    )
+    for caller in (callers[0], callers[2], callers[6]):
+        assert caller.response is not None
+        assert caller.response.whole().endswith(expected)
+    for caller in (callers[1], callers[4]):
+        assert caller.response is not None
+        assert b'"id":"x"' in caller.response.whole()
+
+
+def test_binary_requests_that_differ_in_an_order_each_get_theirs(parts: Parts, pixels: np.ndarray) -> None:
+    names = (b'"probabilities"', b'"logits"')
+    body, length = binary(pixels[:1])
+    swapped = body.replace(names[0], b"<first>").replace(names[1], names[0]).replace(b"<first>", names[1])
+    assert len(swapped) == len(body)
+    row = head(parts, "/v2/models/fashion_mnist/infer", RAW, inference_header_content_length=str(length))
+    callers = ask(parts, [(row, one) for one in (body, swapped, body, swapped, swapped)])
+    arrays = parts.repository.model("fashion_mnist").session.run({"input": pixels[:1]}, ("probabilities", "logits"))
+    found = [array.tobytes() for array in arrays]
+    for caller, turned in zip(callers, (False, True, False, True, True), strict=True):
+        assert caller.response is not None
+        assert caller.response.whole().endswith(b"".join(found[::-1] if turned else found))
+
+
+def test_numbers_out_of_range_are_refused_and_no_neighbour_notices(parts: Parts, pixels: np.ndarray) -> None:
+    good, row = instances(pixels[:1]), head(parts, "/predict")
+    large = json.dumps({"instances": [[1e39] * 784]}).encode()
+    callers = ask(parts, [(row, good), (row, large), (row, good)])
+    assert [caller.response.status for caller in callers if caller.response] == [200, 422, 200]
 
 
 def test_bad_request_goes_alone_and_no_neighbour_notices(parts: Parts, pixels: np.ndarray) -> None:
@@ -276,6 +352,22 @@ def test_plan_of_a_model_that_is_gone_is_not_carried_out(parts: Parts, pixels: n
     assert not row.plan.holds()
     exchange_free = head(parts, "/predict/fashion_mnist", RAW)
     assert exchange_free.plan is None
+
+
+def test_heads_that_came_before_ask_for_the_model_that_is_there_now(parts: Parts, pixels: np.ndarray) -> None:
+    raw = b"POST /predict/digits HTTP/1.1\r\nContent-Type: application/octet-stream\r\nContent-Length: 1\r\n\r\n"
+    row = head(parts, "/predict/digits", RAW)
+    parts.heads.remember(raw, row, 2)
+    gone = weakref.ref(parts.repository.model("digits"))
+    replacement = Model("digits", "1", SHIPPED / "digits" / "1" / "model.onnx", Runtime())
+    parts.repository.swap({"digits": Entry("digits", {"1": Version("1", model=replacement)})})
+    parts.heads.renew()
+    assert row.plan is not None
+    assert row.plan.model is replacement
+    gc.collect()
+    assert gone() is None
+    (caller,) = ask(parts, [(row, pixels[:1].tobytes())])
+    assert not caller.was_alone
 
 
 def test_long_answers_are_compressed_as_asked(parts: Parts, pixels: np.ndarray) -> None:

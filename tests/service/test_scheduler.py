@@ -374,6 +374,8 @@ def test_cost_is_learnt_by_size() -> None:
     assert cost.is_below(0.0011, 127)
     assert not cost.is_below(0.0009, 127)
     assert not cost.is_below(100, 1000)
+    assert cost.is_below(0.0011, 10)  # never seen, and less than what was
+    assert not cost.is_below(0.0009, 10)
     cost.learn(100, 0.011, 0.011)
     assert cost.is_below(0.0011, 100)  # one slow spell is not believed
     for _ in range(200):

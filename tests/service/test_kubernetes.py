@@ -77,6 +77,9 @@ def change(manifest: Manifest, operation: Manifest) -> None:
     if operation["op"] == "remove":
         del parent[key]
         return
+    if operation["op"] == "test":
+        assert parent[key] == operation["value"]
+        return
     assert operation["op"] == "add" or parent[key] is not None
     parent[key] = operation["value"]
 

@@ -7,7 +7,7 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint bench bench-overload bench-start bench-triton soak train study activations protos vendor clean
+.PHONY: help serve test check lint bench bench-overload bench-start bench-triton soak train study activations protos vendor manifests clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-start  what a start costs and an idle worker holds (a minute)"
 	@echo "make soak         a million requests of mixed kinds and sizes, and the memory meanwhile (needs wrk; half an hour)"
 	@echo "make bench-triton this service under Triton's Perf Analyzer, over HTTP and gRPC (PERF_ANALYZER=perf_analyzer)"
+	@echo "make manifests    render deploy/kubernetes and deploy/kserve with kubectl, for the tests to compare"
 	@echo "make vendor       fetch the files of the API page again"
 
 serve: $(RUN)/ready
@@ -106,6 +107,12 @@ vendor:
 	@grep -v sourceMappingURL build/vendor/package/swagger-ui.css > service/assets/swagger-ui.css
 	@sed 's|//# sourceMappingURL=.*||' build/vendor/package/swagger-ui-bundle.js > service/assets/swagger-ui-bundle.js
 	@cp build/vendor/package/LICENSE service/assets/swagger-ui.LICENSE.txt
+
+manifests:
+	@mkdir -p tests/assets/kubernetes
+	@for overlay in cpu cuda minikube; do \
+	    kubectl kustomize deploy/kubernetes/overlays/$$overlay > tests/assets/kubernetes/$$overlay.yaml || exit 1; done
+	@kubectl kustomize deploy/kserve/cluster > tests/assets/kubernetes/kserve.yaml
 
 clean:
 	rm -rf build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -101,6 +101,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         runtime,
         settings.default_model,
         with_networks=not settings.no_shipped_models,
+        model_name=settings.model_name,
         is_default_demanded="default_model" in settings.given,
         is_empty=True,
     )

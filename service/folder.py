@@ -14,6 +14,7 @@ from service.errors import ModelError
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 SHIPPED = Path(__file__).parent.parent / "models" / "repository"
+LOST_AND_FOUND = "lost+found"
 ABSENT = (-1, 0, 0)
 
 Signs = tuple[int, int, int]  # size, time of change in ns, inode
@@ -41,7 +42,7 @@ class Candidate:
     @property
     def toml_path(self) -> Path:
         """What a graph cannot say stands there, if the file exists."""
-        return self.base / (f"{self.name}.toml" if self.file == f"{self.name}.onnx" else "model.toml")
+        return self.base / f"{Path(self.file).stem}.toml"
 
     @property
     def has_external_data(self) -> bool:
@@ -94,11 +95,21 @@ class Look:
 
 
 class Folders:
-    """The shipped networks, and over them the user's folder, whose names take their place."""
+    """The shipped networks, and over them the user's folder, whose names take their place.
 
-    def __init__(self, folder: Path | None, reserved: Collection[str] = (), *, with_networks: bool = True) -> None:
+    With `model_name` the folder is that of one model: its file or its versions, or one other entry that has them."""
+
+    def __init__(
+        self,
+        folder: Path | None,
+        reserved: Collection[str] = (),
+        *,
+        with_networks: bool = True,
+        model_name: str | None = None,
+    ) -> None:
         self._folder = folder
         self._reserved = reserved
+        self._model_name = model_name
         networks = shipped() if with_networks else {}
         self._shipped = {name: found for name, found in networks.items() if name not in reserved}
         self._known: Known = {}
@@ -108,11 +119,25 @@ class Folders:
         if self._folder is None:
             return Look(dict(self._shipped))
         found = Look(dict(self._shipped))
-        for name, versions in _candidates(self._folder, self._known).items():
+        for name, versions in self._own(self._folder, found.refused).items():
             if reason := self._refusal(name):
                 found.refused.append(reason)
             else:
                 found.candidates[name] = versions
+        return found
+
+    def _own(self, folder: Path, refused: list[str]) -> Candidates:
+        """The folder's models. Several keep their names, and one of them must have the name that was asked for."""
+        found = _candidates(folder, self._known, self._model_name)
+        name = self._model_name
+        if name is None or name in found:
+            return found
+        if len(found) == 1:
+            return {name: {number: replace(one, name=name) for number, one in found.popitem()[1].items()}}
+        names = ", ".join(f"`{other[:128]}`" for other in found) or "none"
+        refused.append(
+            f"Model `{name}` (`--model-name`): expected one model in the folder, or this among them, got {names}."
+        )
         return found
 
     def _refusal(self, name: str) -> str | None:
@@ -128,12 +153,12 @@ def shipped() -> Candidates:
     return _candidates(SHIPPED)
 
 
-def _candidates(folder: Path, known: Known | None = None) -> Candidates:
+def _candidates(folder: Path, known: Known | None = None, model_name: str | None = None) -> Candidates:
     if not folder.is_dir():
         raise ModelError(f"`--models`: there is no folder `{folder}`.")
     found: Candidates = {}
     try:
-        for name, version, base, file in _files(folder):
+        for name, version, base, file in _files(folder, model_name):
             if known is None:
                 candidate = Candidate(name, version, base, file, is_shipped=True)
             else:
@@ -144,11 +169,16 @@ def _candidates(folder: Path, known: Known | None = None) -> Candidates:
     return found
 
 
-def _files(folder: Path) -> Iterator[tuple[str, str, Path, str]]:
+def _files(folder: Path, model_name: str | None) -> Iterator[tuple[str, str, Path, str]]:
     """(name, version, base, file) of each model: `<name>/<version>/model.onnx`, or `<name>/model.onnx` and
-    `<name>.onnx`, which are version 1. Hidden files are passed over: Kubernetes mounts bring `..data`."""
+    `<name>.onnx`, which are version 1; with `model_name` the folder itself may be that of the model. Hidden files are
+    passed over, since Kubernetes mounts bring `..data`, and what volumes with ext4 have at their root."""
     with os.scandir(folder) as entries:
-        found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+        seen = (entry for entry in entries if not entry.name.startswith(".") and entry.name != LOST_AND_FOUND)
+        found = sorted(seen, key=lambda entry: entry.name)
+    if model_name is not None and (own := _versions(str(folder))):
+        yield from ((model_name, version, folder, file) for version, file in own)
+        return
     for entry in found:
         if entry.name.endswith(".onnx") and entry.is_file():
             yield entry.name.removesuffix(".onnx"), "1", folder, entry.name

@@ -1,17 +1,20 @@
 """What hosting platforms tell a container, as settings: Vertex AI by its variables, SageMaker by the folder it mounts.
+What Kubernetes tells of a Service that is called `actserve` has the name of a setting and is none.
 
 https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from service.errors import SettingsError
-from service.settings import read
+from service.settings import read, variable
 
 VARIABLES = {
     "AIP_HTTP_PORT": "port",
@@ -22,12 +25,15 @@ VARIABLES = {
 ARTIFACTS = "AIP_STORAGE_URI"
 SAGEMAKER_FOLDER = Path("/opt/ml/model")
 SAGEMAKER_PORT = "8080"
+SERVICE_LINK = re.compile(r"(?:tcp|udp|sctp)://")  # ACTSERVE_PORT=tcp://10.0.0.1:80
+LINKED = ("port", "grpc_port")
 
 
 def completed(given: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
     """Settings by name: those given, and what the platform says of the others. Raises SettingsError.
 
     Models that came from a platform are what it is to serve, so the shipped networks are left out beside them."""
+    given = {name: value for name, value in given.items() if value is not None and not _is_link(name, value, variables)}
     found = _ports_and_routes(variables)
     on_sagemaker = SAGEMAKER_FOLDER.is_dir()
     if on_sagemaker:
@@ -37,17 +43,22 @@ def completed(given: Mapping[str, Any], variables: Mapping[str, str]) -> dict[st
         if on_sagemaker and any(SAGEMAKER_FOLDER.iterdir()):
             folder = folder or SAGEMAKER_FOLDER
         found |= {"models": folder, "no_shipped_models": True} if folder else {}
-    return found | {name: value for name, value in given.items() if value is not None}
+    return found | given
+
+
+def _is_link(name: str, value: Any, variables: Mapping[str, str]) -> bool:
+    told = variables.get(variable(name), "") if name in LINKED else ""
+    return value == told and SERVICE_LINK.match(told) is not None
 
 
 def _ports_and_routes(variables: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for variable, name in VARIABLES.items():
-        if value := variables.get(variable):
+    for said, name in VARIABLES.items():
+        if value := variables.get(said):
             try:
                 read({name: value})
             except SettingsError as error:
-                raise SettingsError(f"{variable} is taken for {error}") from error
+                raise SettingsError(f"{said} is taken for {error}") from error
             found[name] = value
     return found
 

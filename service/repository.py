@@ -58,6 +58,7 @@ class Repository:
         default_model: str = "",
         *,
         with_networks: bool = True,
+        model_name: str | None = None,
         is_default_demanded: bool = False,
         is_empty: bool = False,
     ) -> None:
@@ -70,7 +71,7 @@ class Repository:
         self._aliases = {
             alias: model.name for model in self.activations() for alias in model.metadata.catalogue.get("aliases", ())
         }
-        self.folders = Folders(folder, self._fixed, with_networks=with_networks)
+        self.folders = Folders(folder, self._fixed, with_networks=with_networks, model_name=model_name)
         self.refused: list[str] = []  # files that have no entry, since their names cannot be served: why
         self.demanded: Collection[str] | None = None  # the names without which it is not ready, where they were named
         # Shipped networks, loaded to tell them from activations; not loaded again by who wants them.

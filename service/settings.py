@@ -32,6 +32,12 @@ class Settings:
     models: Path | None = setting(
         None, PATH, "Folder of models to serve: `<name>/<version>/model.onnx` or `<name>.onnx`."
     )
+    model_name: str | None = setting(
+        None,
+        TEXT,
+        "`--models` is the folder of one model, under this name: `model.onnx`, `<version>/model.onnx`, or the only"
+        " model in it, whatever it is called there.",
+    )
     no_shipped_models: bool = setting(False, SWITCH, "Leave out the shipped networks (the activations stay).")
     default_model: str = setting(
         "fashion_mnist",
@@ -152,6 +158,8 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _check_together(settings: Settings) -> None:
+    if settings.model_name is not None and settings.models is None:
+        raise SettingsError("--model-name: needs --models, the folder of that model.")
     if settings.load_model and settings.model_control != "explicit":
         raise SettingsError(f"--load-model: needs --model-control explicit, got {settings.model_control}.")
     if settings.load_model and len(settings.load_model) > 1 and "*" in settings.load_model:

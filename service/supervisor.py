@@ -31,6 +31,7 @@ log = logging.getLogger("actserve.supervisor")
 
 START_FAILED = 3
 POLL_S = 0.5
+STRAGGLERS_S = 5.0  # for a worker that has not stopped when its drain time is over
 SHORT_LIFE_S = 5.0  # a worker that dies sooner is not started again at once
 
 
@@ -105,7 +106,7 @@ class Supervisor:
         self._listeners.close()  # or connections would be taken in here when no worker is left to answer them
         if self._failed:
             self._on_signal(signal.SIGTERM, None)
-        deadline = time.monotonic() + self._settings.drain_timeout_s + 5
+        deadline = time.monotonic() + self._settings.drain_timeout_s + STRAGGLERS_S
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
             if worker.is_alive():

@@ -110,3 +110,70 @@ def test_folder_that_cannot_be_read_is_one_broken_version(
     monkeypatch.setattr(os, "listdir", refuse)
     assert list(look(tmp_path)["own"]) == ["1"]
     assert not look(tmp_path)["own"]["1"].path.exists()
+
+
+LAYOUTS = {
+    "file": ["model.onnx"],
+    "file of another name": ["boots.onnx"],
+    "versions": ["1/model.onnx", "2/model.onnx"],
+    "own folder": ["boots/model.onnx"],
+    "versions in its own folder": ["boots/1/model.onnx", "boots/2/model.onnx"],
+    "among others, under its name": ["asked/1/model.onnx", "asked/2/model.onnx", "other.onnx"],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_model_name_names_the_one_model_of_a_folder(graphs: Any, tmp_path: Path, layout: str) -> None:
+    for file in LAYOUTS[layout]:
+        graphs.identity(tmp_path / file, 1, ["n"])
+    found = Folders(tmp_path, with_networks=False, model_name="asked").look()
+    own = [file for file in LAYOUTS[layout] if file != "other.onnx"]
+    assert [str(one.path.relative_to(tmp_path)) for one in found.candidates["asked"].values()] == own
+    assert {one.name for one in found.candidates["asked"].values()} == {"asked"}
+    assert list(found.candidates["asked"]) == [str(number + 1) for number in range(len(own))]
+    assert found.refused == []
+    assert found.candidates.keys() - {"asked"} == ({"other"} if "other.onnx" in LAYOUTS[layout] else set())
+
+
+def test_model_name_keeps_what_stands_beside_the_file(graphs: Any, tmp_path: Path) -> None:
+    graphs.identity(tmp_path / "boots.onnx", 1, ["n"])
+    found = Folders(tmp_path, with_networks=False, model_name="asked").look().candidates["asked"]["1"]
+    assert found.toml_path == tmp_path / "boots.toml"
+    assert [file for file, _ in found.files] == ["boots.onnx", "boots.toml", "boots.reference.json"]
+
+
+@pytest.mark.parametrize(("files", "got"), [([], "got none."), (["one.onnx", "two/1/model.onnx"], "got `one`, `two`.")])
+def test_model_name_that_fits_no_single_model_is_refused(
+    graphs: Any, tmp_path: Path, files: list[str], got: str
+) -> None:
+    for file in files:
+        graphs.identity(tmp_path / file, 1, ["n"])
+    found = Folders(tmp_path, with_networks=False, model_name="asked").look()
+    assert len(found.refused) == 1
+    assert found.refused[0].startswith("Model `asked` (`--model-name`): expected one model in the folder")
+    assert found.refused[0].endswith(got)
+
+
+def test_model_name_of_an_activation_is_refused(graphs: Any, tmp_path: Path) -> None:
+    graphs.identity(tmp_path / "model.onnx", 1, ["n"])
+    found = Folders(tmp_path, {"relu"}, with_networks=False, model_name="relu").look()
+    assert found.candidates == {}
+    assert "those are reserved" in found.refused[0]
+
+
+@pytest.mark.parametrize("name", ["lost+found", "..data"])
+def test_what_volumes_have_at_their_root_is_no_model(
+    graphs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    graphs.identity(tmp_path / "own.onnx", 1, ["n"])
+    (tmp_path / name).mkdir()
+    listed = os.listdir
+
+    def refuse(path: Any) -> Any:  # it belongs to root, which this test may be
+        if str(path).endswith(name):
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    found = Folders(tmp_path, with_networks=False).look()
+    assert (list(found.candidates), found.refused) == (["own"], [])

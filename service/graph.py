@@ -17,6 +17,7 @@ from service.tensors import Array
 
 PIECE_BYTES = 1 << 20
 FLOAT = 1  # TensorProto.FLOAT, which is all that a ZipMap takes
+DOUBLING_OPSET = 17
 IDENTITY_OPSET = 9  # for a graph of nothing but classical models, whose operators stand in an opset of their own
 KEY = b"location"  # stands in every file that has data outside of it
 
@@ -32,6 +33,16 @@ def versions(path: Path) -> str:
     model = load(path)
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     return f"IR version {model.ir_version}, opset {opsets}, {len(model.graph.node)} nodes"
+
+
+def doubling() -> bytes:
+    """A graph of one node: `y` is `x` added to itself."""
+    onnx = import_module("onnx")
+    ends = [onnx.helper.make_tensor_value_info(name, FLOAT, ["n"]) for name in ("x", "y")]
+    nodes = [onnx.helper.make_node("Add", ["x", "x"], ["y"])]
+    made = onnx.helper.make_graph(nodes, "doubling", ends[:1], ends[1:])
+    opsets = [onnx.helper.make_opsetid("", DOUBLING_OPSET)]
+    return bytes(onnx.helper.make_model(made, opset_imports=opsets, ir_version=10).SerializeToString())
 
 
 def without_maps(path: Path) -> tuple[bytes | None, dict[str, str]]:

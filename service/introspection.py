@@ -41,7 +41,7 @@ class Introspection:
     def __init__(self, repository: Repository, workers: Workers, settings: Settings) -> None:
         self._repository = repository
         self._workers = workers
-        self._max_batch_size = settings.max_batch_size
+        self._settings = settings
         self._instances = settings.worker_count
         workers.on(STATISTICS, self._own)
 
@@ -59,8 +59,10 @@ class Introspection:
     def configuration(self, model: Model) -> Told:
         """Triton's model configuration. `dims` leave out the batch where there is one, so that -b of Perf Analyzer
         and its like can set it."""
-        batch = self._max_batch_size if has_batch(model) else 0
-        kind = "KIND_GPU" if model.session.provider.startswith("CUDA") else "KIND_CPU"
+        on_device, settings = model.session.on_device, self._settings
+        largest = settings.cuda_max_batch_size if on_device else settings.max_batch_size
+        batch = largest if has_batch(model) else 0
+        kind = "KIND_GPU" if on_device else "KIND_CPU"
         found: Told = {
             "name": model.name,
             "platform": "onnxruntime_onnx",

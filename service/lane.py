@@ -3,7 +3,8 @@
 Work-conserving: an idle lane runs what it is given in the same turn of the event loop; while it runs, or while that
 turn lasts, what arrives is joined into the next run. Rows are joined only where the model says that they do not
 touch each other. A run that costs less than a thread hop happens in place, one that costs more in a worker thread;
-which it is, is learnt from the cost of runs of that size.
+which it is, is learnt from the cost of runs of that size. A device's runs are always in threads: the loop goes on
+collecting rows meanwhile.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Lane:
         self._queue: deque[Job] = deque()
         self._running = 0
         self._turn_is_due = False
-        self._cost = Cost()
+        self._cost = Cost(on_device=session.on_device)
         self._seconds_per_row = 0.0
 
     @property

@@ -64,6 +64,12 @@ class Model:
     def output_names(self) -> tuple[str, ...]:
         return tuple(spec.name for spec in self.outputs)
 
+    @property
+    def fault(self) -> str | None:
+        """Why a device that failed could not be used again, None while all is well."""
+        sessions = (self.session, *self._variants.values())
+        return next((session.fault for session in sessions if session.fault), None)
+
     def in_datatype(self, datatype: Datatype) -> Session:
         """The same activation computed in another datatype, loaded when first asked for."""
         if datatype.name not in self._variants:

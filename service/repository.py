@@ -164,7 +164,12 @@ class Repository:
         missing = [] if self.networks() else ["No model is loaded."]
         if self._is_default_demanded and not self.entry(self._default_model).loaded:
             missing.append(f"Model `{self._default_model}` (`--default-model`) is not loaded.")
-        return [*missing, *self.refused, *self._broken()]
+        return [*missing, *self.refused, *self._broken(), *self.faults()]
+
+    def faults(self) -> list[str]:
+        """One sentence for each model whose device failed and cannot be used again, by this process at least."""
+        told = ((model, model.fault) for model in self.served())
+        return [f"Model `{model.name}` version {model.version}: {fault}" for model, fault in told if fault]
 
     def _broken(self) -> list[str]:
         entries = [entry for entry in self.entries() if self.demanded is None or entry.name in self.demanded]

@@ -18,9 +18,11 @@ MAX_THREADS = 16  # over all models, so that a slow one, held to one thread a co
 class Scheduler:
     """One lane for each session. Lives on one event loop, in one process."""
 
-    def __init__(self, max_batch_size: int, max_queue_rows: int) -> None:
+    def __init__(self, max_batch_size: int, max_queue_rows: int, device_batch_size: int | None = None) -> None:
+        """`device_batch_size` holds in the place of `max_batch_size` where a device computes, whose runs hardly cost
+        more with more rows until it is full."""
         self.max_batch_size, self.max_queue_rows = max_batch_size, max_queue_rows
-        self._limits = (max_batch_size, max_queue_rows)
+        self._device_batch_size = device_batch_size or max_batch_size
         self._lanes: dict[Session, Lane] = {}
         self._retired: WeakSet[Session] = WeakSet()
         self._threads = ThreadPoolExecutor(MAX_THREADS, "actserve-run")
@@ -44,9 +46,9 @@ class Scheduler:
         Raises QueueFull, or what the run raised."""
         lane = self.lane(session, joinable, ran, tap)
         job = Job(feeds, tuple(fetches), size)
-        if elementwise and job.size >= 2 * PIECE_ELEMENTS:
+        if elementwise and job.size >= 2 * PIECE_ELEMENTS and not session.on_device:  # which has no core's cache
             return await lane.run_in_pieces(job)
-        if joinable and not size.alone and size.rows > self._limits[0]:
+        if joinable and not size.alone and size.rows > self._batch_size(session):
             return await lane.run_in_parts(job)
         lane.submit([job])
         return await job
@@ -55,8 +57,13 @@ class Scheduler:
         """The lane before a session, made when it is first asked for."""
         lane = self._lanes.get(session)
         if lane is None:
-            lane = self._lanes[session] = Lane(session, joinable, *self._limits, self._threads, ran, tap)
+            limits = (self._batch_size(session), self.max_queue_rows)
+            lane = self._lanes[session] = Lane(session, joinable, *limits, self._threads, ran, tap)
         return lane
+
+    def _batch_size(self, session: Session) -> int:
+        """Rows that one run of it may have."""
+        return self._device_batch_size if session.on_device else self.max_batch_size
 
     @property
     def queued_rows(self) -> int:

@@ -21,6 +21,7 @@ from service.board import Board
 from service.door import BACKLOG
 from service.draining import DrainingServer
 from service.errors import SettingsError
+from service.session import cuda_problem
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _log_models(parts: Parts, settings: Settings) -> None:
         extra={"provider": ",".join(providers)},
     )
     if settings.providers == "auto" and not any("CUDA" in provider for provider in providers):
-        log.info("CUDA is not usable here, so models run on the CPU (`--providers cuda` would refuse to start)")
+        log.info("models run on the CPU, since CUDA %s (`--providers cuda` would refuse to start)", cuda_problem())
 
 
 def _announce(settings: Settings, listeners: Listeners) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import io
+import logging
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +24,11 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from service import graph
+from service import device, graph
 from service.errors import Internal, ModelError, Unfit
 from service.tensors import BY_ONNX, Array, TensorSpec
+
+log = logging.getLogger("actserve.session")
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -57,16 +63,21 @@ ORT_ERRORS = (
 )
 BROKEN_OPTIMIZERS = ["FuseReluClip"]  # refuses a graph with a Relu before a Clip in FP64, which is a good graph
 OURS = re.compile(r"alloc|CUDA|CUBLAS|CUDNN|out of memory", re.IGNORECASE)  # a machine's fault, never the request's
+LEFT_TO_THE_CPU = "fallback to CPU EP has been explicitly disabled"
+WHEELS = ("onnxruntime", "onnxruntime-gpu")  # they share an import name, and each overwrites the other's files
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """How sessions are made: `providers` is auto, cpu or cuda; `intra_op_threads` is the size of a session's pool;
-    `keeps_memory` whether a session keeps what one run needed for the next, which is faster."""
+    `keeps_memory` whether a session keeps what one run needed for the next, which is faster. On CUDA, `tf32` is whether
+    products may be computed with TF32, and `device_bytes` what one session may hold of the device's memory."""
 
     providers: str = "cpu"
     intra_op_threads: int = 1
     keeps_memory: bool = True
+    tf32: bool = False
+    device_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +98,16 @@ class ProviderError(ModelError):
 
 class Session:
     """A graph, ready to run. `inputs`, `outputs` and `parameters` (the initializers a caller may override) come from
-    the graph itself; `provider` is the one really in use.
+    the graph itself; `provider` is the one really in use, and where that is a device, `nodes_on_cpu` counts what it
+    has no kernels for. `fault` is why a device that failed could not be used again, None while all is well.
 
     One that `sleeps` is let go once it has told all this, and loaded again for its first run. `content` is run in the
     place of the file, which it is made from."""
 
     def __init__(self, path: Path, runtime: Runtime, content: Content | None = None, *, sleeps: bool = False) -> None:
         session, labels = _open(path, runtime, content)
-        self.provider: str = session.get_providers()[0]
+        self.provider, self.nodes_on_cpu = _placement(session)
+        self.fault: str | None = None
         self.metadata: dict[str, str] = labels | session.get_modelmeta().custom_metadata_map
         inputs, outputs = session.get_inputs(), session.get_outputs()
         self.not_carried = {end.name: end.type for end in outputs if end.type not in BY_ONNX}
@@ -112,8 +125,16 @@ class Session:
         self._bfloat16 = {name for name, datatype in self._datatypes.items() if datatype is BFLOAT16}
         self._options = ort.RunOptions()
         self._session: Any = None if sleeps else session
-        self._load = partial(_open, path, runtime, content) if sleeps else None
+        # What is no file is held only where it may be needed again.
+        is_reloaded = sleeps or content is None or self.on_device
+        self._load = partial(_open, path, runtime, content) if is_reloaded else None
+        self._path, self._signs = path, _signs(path)
         self._waking = threading.Lock()
+
+    @property
+    def on_device(self) -> bool:
+        """Whether runs are waited for, and not computed by this process."""
+        return self.provider != CPU
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
         """Computes `fetches`. Thread-safe. The arrays must fit the signature already.
@@ -163,16 +184,33 @@ class Session:
             # The public `run` looks at names and kinds first, which is a fifth of a small run and has been done here.
             return session._sess.run(fetches, feeds, options)  # type: ignore[no-any-return]
         except ORT_ERRORS as error:
+            if self.on_device and device.is_fault(str(error)):
+                self._renew(session, str(error))
             if OURS.search(str(error)):
                 raise Internal from error
             raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
 
     def _wake(self) -> Any:
         with self._waking:
-            if self._load is not None:
+            if self._session is None and self._load is not None:
                 self._session, _ = self._load()
-                self._load = None
         return self._session
+
+    def _renew(self, broken: Any, reason: str) -> None:
+        """Loads the graph again in the place of a session whose device failed; runs under way end on the old one.
+
+        Where the device, or the file, is not what it was, `fault` says so, and the next failure tries again."""
+        with self._waking:
+            if self._session is not broken or self._load is None:  # another run's failure has done it
+                return
+            try:
+                if self._signs != _signs(self._path):
+                    raise ModelError("its file has changed since it was loaded.")
+                self._session, _ = self._load()
+                self.fault = None
+            except ModelError as error:
+                self.fault = f"{device.plain(redact(reason))}, and it cannot be loaded again: {error}"
+        log.error("a run failed (%s): %s", device.plain(redact(reason)), self.fault or "the model is loaded again")
 
     def _check(self, inputs: Sequence[Any], carried: Sequence[Any]) -> None:
         """Raises NotCarriedModel where an input or every output has a type that no tensor protocol carries."""
@@ -218,16 +256,61 @@ class Session:
 
 
 def usable_provider(providers: str) -> str:
-    """The provider that `--providers` comes to on this machine, as far as the build of onnxruntime can tell.
+    """The provider that `--providers` comes to on this machine.
 
-    Raises ProviderError when CUDA was demanded and this build has none."""
-    compiled_in = CUDA in ort.get_available_providers()
-    if providers == "cuda" and not compiled_in:
+    Raises ProviderError when CUDA was demanded and does not work, or when both builds of onnxruntime are installed."""
+    if installed := _both_wheels():
         raise ProviderError(
-            "`--providers cuda` needs onnxruntime-gpu, and the onnxruntime installed here was built without CUDA"
-            " (use the CUDA image, or `--providers auto`)."
+            f"{installed} are both installed and overwrite each other's files: uninstall both, then install one again."
         )
-    return CUDA if compiled_in and providers != "cpu" else CPU
+    if providers == "cpu":
+        return CPU
+    problem = cuda_problem()
+    if problem is None:
+        return CUDA
+    if providers == "cuda":
+        raise ProviderError(f"`--providers cuda` {problem} (`--providers auto` would run models on the CPU).")
+    return CPU
+
+
+@cache
+def cuda_problem() -> str | None:
+    """Why CUDA computes nothing here; None where it does. It is tried once in a process, on a graph of one node."""
+    if CUDA not in ort.get_available_providers():
+        return "needs onnxruntime-gpu, and the onnxruntime installed here was built without CUDA"
+    with redirect_stdout(io.StringIO()) as said:  # it prints which libraries it does not find
+        ort.preload_dlls()
+    problem = _problem(CUDA)
+    if problem is not None and said.getvalue():
+        log.warning("CUDA's libraries: %s", redact(said.getvalue()))
+    return problem
+
+
+def _problem(provider: str) -> str | None:
+    """Why a provider cannot add two numbers, all by itself."""
+    try:
+        session = _made(graph.doubling(), _options(Runtime(), None, is_strict=True), [provider])
+        (y,) = session.run(None, {"x": np.array([1.5], np.float32)})
+    except (*ORT_ERRORS, RuntimeError, ValueError) as error:
+        if LEFT_TO_THE_CPU in str(error):
+            return "does not start here: driver, device, or the libraries of CUDA and cuDNN are missing"
+        return f"does not start here: {redact(device.plain(str(error)))}"
+    return None if y.tolist() == [3] else "computes wrongly here"
+
+
+@cache
+def _both_wheels() -> str:
+    """The names of onnxruntime's distributions where there are several, else nothing."""
+    found = [name for name in WHEELS if _is_installed(name)]
+    return " and ".join(found) if len(found) > 1 else ""
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def version() -> str:
@@ -263,24 +346,62 @@ def _open(path: Path, runtime: Runtime, content: Content | None) -> tuple[Any, d
 def _session(content: Content | None, path: Path, runtime: Runtime) -> Any:
     provider = usable_provider(runtime.providers)
     try:
-        session = ort.InferenceSession(
-            str(path) if content is None else content.graph,
-            _options(runtime, None if content is None else content.folder),
-            providers=[provider, CPU][: 1 if provider == CPU else 2],
-            disabled_optimizers=BROKEN_OPTIMIZERS,
-        )
+        session = _placed(content, path, runtime, provider)
     except ORT_ERRORS as error:
         raise ModelError(_plain(redact(str(error).replace(f"{path.parent}/", "")))) from error
-    session.disable_fallback()
     if runtime.providers == "cuda" and session.get_providers()[0] != CUDA:
-        raise ProviderError("`--providers cuda`: CUDA did not start on this machine (driver or device missing?).")
+        raise ProviderError("`--providers cuda`: CUDA did not start for a model, though it did for a trial.")
     return session
 
 
-def _options(runtime: Runtime, folder: Path | None) -> Any:
+def _placed(content: Content | None, path: Path, runtime: Runtime, provider: str) -> Any:
+    """All of the graph on the provider, or, where it has no kernels for some of the nodes, those on the CPU."""
+    source = str(path) if content is None else content.graph
+    options = partial(_options, runtime, None if content is None else content.folder)
+    if provider == CPU:
+        return _made(source, options(), [CPU])
+    told = device.options(tf32=runtime.tf32, memory_limit_bytes=runtime.device_bytes) if provider == CUDA else {}
+    try:
+        return _made(source, options(is_strict=True), [(provider, told)])
+    except ORT_ERRORS as error:
+        if LEFT_TO_THE_CPU not in str(error):
+            raise
+    return _made(source, options(is_placed=True), [(provider, told), CPU])
+
+
+def _made(source: str | bytes, options: Any, providers: Sequence[Any]) -> Any:
+    session = ort.InferenceSession(
+        source, options, providers=providers, disabled_optimizers=BROKEN_OPTIMIZERS, enable_fallback=0
+    )
+    session.disable_fallback()
+    return session
+
+
+def _placement(session: Any) -> tuple[str, int]:
+    """The provider that computes, and how many nodes it leaves to the CPU. `get_providers` tells only what is there."""
+    first = session.get_providers()[0]
+    if first == CPU:
+        return CPU, 0
+    nodes: Counter[str] = Counter()
+    for part in session.get_provider_graph_assignment_info():
+        nodes[part.ep_name] += len(part.get_nodes())
+    return (first, nodes[CPU]) if nodes[first] or not nodes[CPU] else (CPU, 0)
+
+
+def _signs(path: Path) -> tuple[int, ...]:
+    """What changes when a file does; nothing where it is gone."""
+    with suppress(OSError):
+        found = path.stat()
+        return (found.st_size, found.st_mtime_ns, found.st_ino)
+    return ()
+
+
+def _options(runtime: Runtime, folder: Path | None, *, is_strict: bool = False, is_placed: bool = False) -> Any:
+    """`is_strict` leaves no node to the CPU, `is_placed` has the session tell which provider has which node."""
     options = ort.SessionOptions()
     options.enable_cpu_mem_arena = runtime.keeps_memory
-    options.log_severity_level = 3  # its warnings about overridable initializers would fill the log
+    # Its warnings about overridable initializers would fill the log, and a strict session is one to be refused.
+    options.log_severity_level = 4 if is_strict else 3
     options.intra_op_num_threads = runtime.intra_op_threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.use_env_allocators", "1")
@@ -288,6 +409,10 @@ def _options(runtime: Runtime, folder: Path | None) -> Any:
     # A spinning pool burns the quota of a container between two requests.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if is_strict:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    if is_strict or is_placed:
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     return options

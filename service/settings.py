@@ -61,6 +61,13 @@ class Settings:
         one_of("auto", "cpu", "cuda"),
         "Where models run: `auto` takes CUDA where it works, `cuda` refuses to start without it.",
     )
+    cuda_tf32: bool = setting(False, SWITCH, "On CUDA: let products be computed with TF32, faster and less exact.")
+    cuda_memory_limit_bytes: int | None = setting(
+        None, whole(1), "On CUDA: device memory that one model may hold (`model.toml` can say it for one alone)."
+    )
+    cuda_max_batch_size: int = setting(
+        1024, whole(1), "On CUDA: rows that are joined in one run at most, in the place of `--max-batch-size`."
+    )
     intra_op_threads: int | None = setting(
         None,
         whole(1, 1024),

@@ -20,6 +20,7 @@ from service.session import ProviderError, Runtime
 log = logging.getLogger("actserve.repository")
 
 WARM_UP_S = 10.0
+DEVICE_BYTES = "cuda_memory_limit_bytes"
 CHANGED = "its files changed while they were read, or since another worker has read them."
 SINCE = "its files have changed since it was loaded, and others would tell of another model."
 POOL_THREADS = 256  # of all pools together; two for each of a thousand models would not even be allowed in a container
@@ -102,6 +103,9 @@ class Vetting:
             raise ModelError("`required` in its model.toml must be true or false.")
         if not candidate.is_shipped:
             _warm_up(model)
+        if left := model.session.nodes_on_cpu:
+            level = logging.DEBUG if candidate.is_shipped else logging.WARNING
+            log.log(level, "model %s version %s: CUDA leaves %d nodes to the CPU", model.name, model.version, left)
         if not candidate.is_unchanged():
             raise ModelError(CHANGED)
         if problem := model.reference.problem:
@@ -113,10 +117,18 @@ class Vetting:
         """Shipped networks have one thread: their runs are too short to gain from a second."""
         if candidate.is_shipped:
             return replace(self._runtime, intra_op_threads=1)
+        runtime = replace(self._runtime, device_bytes=_device_bytes(candidate) or self._runtime.device_bytes)
         if not self._shares_threads:
-            return self._runtime
-        threads = min(self._runtime.intra_op_threads, 1 + POOL_THREADS // max(among, 1))
-        return replace(self._runtime, intra_op_threads=threads)
+            return runtime
+        return replace(runtime, intra_op_threads=min(runtime.intra_op_threads, 1 + POOL_THREADS // max(among, 1)))
+
+
+def _device_bytes(candidate: Candidate) -> int | None:
+    """What the model's own `model.toml` says of a device's memory. Raises ModelError where that is no size."""
+    said = properties(candidate.toml_path).get(DEVICE_BYTES)
+    if said is not None and (not isinstance(said, int) or isinstance(said, bool) or said < 1):
+        raise ModelError(f"`{DEVICE_BYTES}` in its model.toml must be a whole number of bytes, at least 1.")
+    return said
 
 
 def copied(candidate: Candidate, folder: Path) -> Candidate:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 
 def settings_rows() -> dict[str, tuple[str, str, str]]:
     text = (ROOT / "docs" / "operations.md").read_text()
-    rows = re.findall(r"^\| `(--[a-z-]+)` \| `(\w+)` \| (.*?) \| (.*) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(--[a-z0-9-]+)` \| `(\w+)` \| (.*?) \| (.*) \|$", text, re.MULTILINE)
     return {name: (env, default, description) for name, env, default, description in rows}
 
 

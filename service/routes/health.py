@@ -17,9 +17,18 @@ PROBLEMS = "problems"
 WORKERS_ANSWER_S = 1.0
 
 
-async def live(request: Request) -> Response:
-    """200 while the process can answer at all."""
-    return answer_json({"live": True})
+class Live:
+    """200 while the process can answer at all; 503 when a device that failed is lost to it, which nothing but another
+    process mends."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    async def __call__(self, request: Request) -> Response:
+        """200 while this process should go on."""
+        if faults := self._repository.faults():
+            raise NotReady(faults[0], *(Detail("models", "a device that works", fault) for fault in faults))
+        return answer_json({"live": True})
 
 
 class Ready:
@@ -68,7 +77,7 @@ def readiness(summary: str, tag: str) -> dict[str, object]:
     return {"summary": summary, "tags": [tag], "responses": described(schema, "Requests should be sent here.")}
 
 
-def routes(ready: Ready, metrics: Metrics, observe: Callable[[], Awaitable[None]]) -> list[Route]:
+def routes(live: Live, ready: Ready, metrics: Metrics, observe: Callable[[], Awaitable[None]]) -> list[Route]:
     """The probes, and the metrics, for which `observe` sets what is not counted as it happens."""
     probes = {"tags": ["operations"]}
     of_protocol = "(Open Inference Protocol)"

@@ -22,6 +22,7 @@ def describe(model: Model) -> dict[str, Any]:
         "version": model.version,
         "state": "ready",
         "provider": model.session.provider,
+        **({"nodes_on_cpu": model.session.nodes_on_cpu} if model.session.on_device else {}),
         "inputs": [spec.as_dict() for spec in model.inputs],
         "outputs": [spec.as_dict() for spec in model.outputs],
         **({"not_carried": dict(model.session.not_carried)} if model.session.not_carried else {}),

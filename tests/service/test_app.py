@@ -61,6 +61,17 @@ REQUESTS = [
 ]
 
 
+def test_settings_of_cuda_reach_what_makes_sessions_and_joins_rows() -> None:
+    said = {"cuda_tf32": True, "cuda_memory_limit_bytes": 1 << 30, "cuda_max_batch_size": 7}
+    parts = assemble(read({"providers": "cpu", "max_batch_size": 3} | said))
+    for name in ("relu", "fashion_mnist"):
+        model = parts.repository.model(name)
+        assert (model.runtime.tf32, model.runtime.device_bytes) == (True, 1 << 30)
+        assert parts.scheduler._batch_size(model.session) == 3
+        model.session.provider = "CUDAExecutionProvider"
+        assert parts.scheduler._batch_size(model.session) == 7
+
+
 def test_application_for_another_server_answers_as_that_of_ours() -> None:
     parts = assemble(read({"providers": "cpu", "cors_origin": "https://a.example"}))
     ours, other = TestClient(parts.app), TestClient(framework.application(parts.app))

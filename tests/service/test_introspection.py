@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from service.app import assemble
+from service.settings import Settings
+
 
 def stats(client: TestClient, name: str) -> dict[str, Any]:
     (found,) = client.get(f"/v2/models/{name}/stats").json()["model_stats"]
@@ -56,6 +59,21 @@ def test_configuration_says_where_rows_are_joined_and_what_runs_the_model(client
     assert "dynamic_batching" not in single
     assert (joined["platform"], joined["backend"]) == ("onnxruntime_onnx", "onnxruntime")
     assert joined["instance_group"] == [{"name": "fashion_mnist", "kind": "KIND_CPU", "count": 1}]
+
+
+def test_model_on_a_device_is_told_as_such_everywhere() -> None:
+    parts = assemble(Settings(providers="cpu", max_batch_size=8, cuda_max_batch_size=512))
+    session = parts.repository.model("fashion_mnist").session
+    session.provider, session.nodes_on_cpu = "CUDAExecutionProvider", 2
+    with TestClient(parts.app) as client:
+        told, other = (client.get(f"/models/{name}").json() for name in ("fashion_mnist", "digits"))
+        assert (told["provider"], told["nodes_on_cpu"]) == ("CUDAExecutionProvider", 2)
+        assert other["provider"] == "CPUExecutionProvider"
+        assert "nodes_on_cpu" not in other
+        told, other = (client.get(f"/v2/models/{name}/config").json() for name in ("fashion_mnist", "digits"))
+        assert [one["instance_group"][0]["kind"] for one in (told, other)] == ["KIND_GPU", "KIND_CPU"]
+        assert [one["max_batch_size"] for one in (told, other)] == [512, 8]
+        assert 'model="fashion_mnist",provider="CUDAExecutionProvider"' in client.get("/metrics").text
 
 
 def test_scalar_may_be_sent_as_it_is_and_as_configuration_and_metadata_say(client: TestClient) -> None:

@@ -366,6 +366,75 @@ def test_dear_runs_stay_in_threads(scheduler: Scheduler, graphs: Any, tmp_path: 
     assert all(thread.startswith("actserve-run") for thread in slow.threads)
 
 
+class OnDevice(Recorder):
+    """A real session that takes itself for one on a device."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.provider = "CUDAExecutionProvider"
+
+
+@pytest.fixture
+def on_device(graphs: Any, tmp_path: Path) -> OnDevice:
+    return OnDevice(graphs.identity(tmp_path / "device.onnx", 1, ["n", 2]))
+
+
+def test_devices_runs_stay_out_of_the_event_loops_thread_however_cheap(
+    scheduler: Scheduler, on_device: OnDevice
+) -> None:
+    async def main() -> None:
+        for _ in range(100):
+            await submit(scheduler, on_device, rows(1))
+
+    asyncio.run(main())
+    assert len(on_device.threads) == 100
+    assert all(name.startswith("actserve-run") for name in on_device.threads)
+
+
+def test_more_rows_are_joined_for_a_device(same: Recorder, on_device: OnDevice) -> None:
+    scheduler = Scheduler(max_batch_size=4, max_queue_rows=1000, device_batch_size=100)
+
+    async def main() -> None:
+        for session in (same, on_device):
+            await asyncio.gather(*(submit(scheduler, session, rows(2)) for _ in range(6)))
+            await submit(scheduler, session, rows(10))
+
+    asyncio.run(main())
+    scheduler.close()
+    assert same.runs == [4, 4, 4, 4, 4, 2]
+    assert on_device.runs == [12, 10]
+
+
+def test_what_arrives_during_a_devices_run_is_the_next_run(on_device: OnDevice) -> None:
+    scheduler = Scheduler(max_batch_size=4, max_queue_rows=1000, device_batch_size=100)
+
+    async def main() -> None:
+        on_device.gate.clear()
+        first = asyncio.ensure_future(submit(scheduler, on_device, rows(1)))
+        await started(on_device)
+        others = [asyncio.ensure_future(submit(scheduler, on_device, rows(1, n))) for n in range(50)]
+        await asyncio.sleep(0.01)
+        on_device.gate.set()
+        found = await asyncio.gather(first, *others)
+        assert [result.arrays[0][0, 0] for result in found[1:]] == list(range(50))
+
+    asyncio.run(main())
+    scheduler.close()
+    assert on_device.runs == [1, 50]
+
+
+def test_large_tensor_is_one_run_of_a_device(scheduler: Scheduler, shipped: Path) -> None:
+    session = OnDevice(shipped / "relu" / "1" / "model.onnx")
+    x = np.linspace(-1, 1, 4 * PIECE_ELEMENTS, dtype=np.float32)
+
+    async def main() -> None:
+        result = await scheduler.run(session, {"x": x}, ("y",), Size(1, 1), False, elementwise=True)
+        assert np.array_equal(result.arrays[0], np.maximum(x, 0))
+
+    asyncio.run(main())
+    assert session.runs == [4 * PIECE_ELEMENTS]
+
+
 def test_cost_is_learnt_by_size() -> None:
     cost = Cost()
     assert not cost.is_below(100, 100)

@@ -146,6 +146,132 @@ def test_cuda_without_cuda_is_one_clear_sentence(graphs: Any, tmp_path: Path) ->
     assert usable_provider("auto") == usable_provider("cpu") == CPU
 
 
+AZURE = "AzureExecutionProvider"  # the one other provider of the CPU build, and it has no kernels for such graphs
+
+
+def test_why_cuda_does_not_work_is_told() -> None:
+    assert module.cuda_problem() == "needs onnxruntime-gpu, and the onnxruntime installed here was built without CUDA"
+
+
+def test_provider_that_cannot_add_two_numbers_alone_does_not_work() -> None:
+    problem = module._problem(AZURE)
+    assert problem is not None
+    assert problem.startswith("does not start here: ")
+
+
+def test_graph_that_a_provider_cannot_compute_alone_gets_the_cpu_beside_it(shipped: Path) -> None:
+    path = shipped / "fashion_mnist" / "1" / "model.onnx"
+    found = module._placed(None, path, Runtime(), AZURE)
+    assert found.get_providers() == [AZURE, CPU]
+    assert found.run(["logits"], {"input": np.zeros((1, 784), np.float32)})[0].shape == (1, 10)
+
+
+def test_provider_that_computes_no_node_is_not_told_as_the_one_in_use(shipped: Path) -> None:
+    found = module._placed(None, shipped / "fashion_mnist" / "1" / "model.onnx", Runtime(), AZURE)
+    assert found.get_providers()[0] == AZURE
+    assert module._placement(found) == (CPU, 0)
+
+
+def test_graph_that_no_provider_takes_is_refused_and_not_tried_on_the_cpu(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"no graph")
+    with pytest.raises(module.ORT_ERRORS):
+        module._placed(None, tmp_path / "x.onnx", Runtime(), AZURE)
+
+
+def faulty(path: Path) -> Session:
+    """Rows of a table, on what takes itself for a device: an index outside fails in the words of a broken one, since
+    messages name the node."""
+    name = "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=secret"
+    node = helper.make_node("Gather", ["table", "index"], ["y"], name=name)
+    ends = (
+        [helper.make_tensor_value_info("index", TensorProto.INT64, ["n"])],
+        [helper.make_tensor_value_info("y", 1, ["n"])],
+    )
+    made = helper.make_graph([node], "g", *ends, [helper.make_tensor("table", 1, [2], [5, 6])])
+    path.write_bytes(
+        helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
+    )
+    found = Session(path, Runtime("cpu", 1))
+    found.provider = "CUDAExecutionProvider"
+    return found
+
+
+def looked_up(session: Session, index: int) -> float:
+    return float(session.run({"index": np.array([index])}, ["y"])[0][0])
+
+
+def test_session_is_made_again_after_a_fault_of_its_device(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = faulty(tmp_path / "x.onnx")
+    first = found._session
+    with pytest.raises(Internal):
+        looked_up(found, 99)
+    assert found._session is not first
+    assert found.fault is None
+    assert looked_up(found, 1) == 6
+    assert "illegal memory access" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_fault_of_many_runs_at_once_makes_one_session(tmp_path: Path) -> None:
+    found = faulty(tmp_path / "x.onnx")
+    first = found._session
+    for _ in range(3):
+        found._renew(first, "CUDA failure 700: an illegal memory access was encountered")
+    second = found._session
+    assert second is not first
+    found._renew(first, "CUDA failure 700: an illegal memory access was encountered")
+    assert found._session is second
+
+
+@pytest.mark.parametrize("change", ["gone", "changed"])
+def test_session_whose_file_is_not_what_it_was_stays_faulty_until_it_is(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "x.onnx"
+    found = faulty(path)
+    aside = tmp_path / "aside"
+    path.rename(aside)
+    if change == "changed":
+        path.write_bytes(aside.read_bytes())
+    with pytest.raises(Internal):
+        looked_up(found, 99)
+    assert found.fault is not None
+    assert found.fault.startswith("CUDA failure 700: an illegal memory access was encountered, and it cannot be")
+    assert str(tmp_path) not in found.fault
+    aside.rename(path)
+    with pytest.raises(Internal):
+        looked_up(found, 99)
+    assert found.fault is None
+    assert looked_up(found, 0) == 5
+
+
+def test_values_that_a_device_refuses_leave_its_session_alone(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
+    found = Session(graphs.lookup(tmp_path / "x.onnx"), cpu)
+    found.provider = "CUDAExecutionProvider"
+    first = found._session
+    with pytest.raises(Unfit):
+        found.run({"index": np.array([99])}, ["y"])
+    assert found._session is first
+
+
+def test_both_wheels_of_the_library_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        folder = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    for providers in ("cpu", "auto", "cuda"):
+        done = subprocess.run(
+            [sys.executable, "-m", "service", "serve", "--port", "0", "--grpc-port", "0", "--providers", providers],
+            cwd=Path(__file__).parents[2],
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 3
+        assert "onnxruntime and onnxruntime-gpu are both installed" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_outputs_come_in_the_order_asked_for(graphs: Any, tmp_path: Path, cpu: Runtime) -> None:
     found = Session(graphs.two_outputs(tmp_path / "x.onnx"), cpu)
     power, negated = found.run({"x": np.ones((1, 2), np.float32)}, ["power", "negated"])

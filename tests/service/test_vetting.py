@@ -55,6 +55,22 @@ def test_versions_and_operators_that_the_runtime_has_not_are_named(graphs: Any, 
     assert "Nonsense" in reason(tmp_path)
 
 
+def test_limit_of_device_memory_is_the_models_own_where_it_has_one(graphs: Any, tmp_path: Path) -> None:
+    graphs.adder(tmp_path / "own.onnx")
+    graphs.adder(tmp_path / "other.onnx")
+    (tmp_path / "own.toml").write_text("cuda_memory_limit_bytes = 1000")
+    vet = Vetting(Runtime("cpu", 4, device_bytes=2000)).vet
+    limits = {name: vet(candidate(tmp_path, name)).model.runtime.device_bytes for name in ("own", "other")}
+    assert limits == {"own": 1000, "other": 2000}
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "true", "1.5", '"1 GB"'])
+def test_limit_of_device_memory_that_is_no_size_is_refused(graphs: Any, tmp_path: Path, said: str) -> None:
+    graphs.adder(tmp_path / "own.onnx")
+    (tmp_path / "own.toml").write_text(f"cuda_memory_limit_bytes = {said}")
+    assert "`cuda_memory_limit_bytes`" in reason(tmp_path)
+
+
 def test_output_that_cannot_be_carried_is_told_as_such(graphs: Any, tmp_path: Path) -> None:
     graphs.sequence(tmp_path / "own.onnx")
     assert isinstance(Vetting(CPU).vet(candidate(tmp_path)).error, NotCarriedModel)

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from service.app import assemble
 from service.settings import Settings
+from service.tensors import BY_NAME
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/v2/health/live", "/health/ready", "/v2/health/ready"])
@@ -33,6 +34,19 @@ def test_readiness_beside_broken_file_is_503_with_reason(
     assert int(answer.headers["retry-after"]) > 0
     assert client.get("/health/live").status_code == 200
     assert client.post("/activate/relu", json={"tensor": [-1, 2]}).json()["tensor"] == [0.0, 2.0]
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "FP16"])
+def test_device_that_is_lost_ends_readiness_and_life(is_error: Any, datatype: str) -> None:
+    parts = assemble(Settings(providers="cpu"))
+    with TestClient(parts.app) as client:
+        relu = parts.repository.activation("relu")
+        session = relu.in_datatype(BY_NAME[datatype])
+        session.fault = "CUDA failure 700: an illegal memory access was encountered, and it cannot be loaded again: no."
+        for path in ("/health/live", "/v2/health/live", "/health/ready"):
+            assert "`relu` version 1: CUDA failure 700" in is_error(client.get(path), 503)["error"]
+        session.fault = None
+        assert client.get("/health/live").status_code == client.get("/health/ready").status_code == 200
 
 
 def test_readiness_without_any_network_is_503(start: Callable[..., TestClient], is_error: Any) -> None:

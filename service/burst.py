@@ -74,7 +74,13 @@ class Bursts:
             _go_alone(callers)
             callers.clear()
             return
-        batch = _batch(plan, callers, self._scheduler.max_batch_size)
+        present = tuple(callers)
+        try:
+            batch = _batch(plan, callers, self._scheduler.max_batch_size)
+        except Exception:  # our own fault, which is told where it is met again
+            _go_alone(present)
+            callers.clear()
+            return
         if batch.callers and not self._answer(batch):
             _go_alone(batch.callers)
         _go_alone(batch.misfits)

@@ -69,7 +69,7 @@ class Templates:
 
     def find(self, body: bytes) -> Template | None:
         """That of a body whose JSON part came before."""
-        return self._known.get(body[: self._length])
+        return self._known.get(bytes(body[: self._length]))  # a long body is a bytearray
 
     def learn(self, body: bytes, asked: Asked) -> Asked:
         """The request that was read, as it is; with its template, where nothing but its values can be another time."""

@@ -216,6 +216,37 @@ def test_binary_requests_of_one_form_share_a_run_and_get_what_they_get_alone(
         assert caller.response.whole()[size:] == b"".join(array.tobytes() for array in arrays)
 
 
+def test_long_binary_requests_share_a_run_too(parts: Parts, pixels: np.ndarray) -> None:
+    body, length = binary(pixels[:32])
+    row = head(parts, "/v2/models/fashion_mnist/infer", RAW, inference_header_content_length=str(length))
+    callers = ask(parts, [(row, bytearray(body)), (row, body)], warm=8)  # type: ignore[list-item]  # as they are received
+    assert not any(caller.was_alone for caller in callers)
+    assert len({caller.response.whole() for caller in callers if caller.response}) == 1
+
+
+def test_fault_of_ours_holds_up_no_other(parts: Parts, pixels: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
+    row = head(parts, "/predict/digits", RAW)
+    ask(parts, [(row, pixels[:1].tobytes())])
+
+    class Strange(bytes):
+        def __len__(self) -> int:
+            raise MemoryError
+
+    async def main() -> list[Waiting]:
+        assert row.plan is not None
+        callers = [Waiting(parts, row, pixels[:1].tobytes()) for _ in range(3)]
+        for caller in callers:
+            parts.heads.bursts.add(row.plan, caller)
+        callers[1].body = Strange(callers[1].body)
+        while any(caller.response is None for caller in callers):
+            await asyncio.sleep(0.001)
+        return callers
+
+    callers = asyncio.run(asyncio.wait_for(main(), 10))
+    assert [caller.response.status for caller in callers if caller.response] == [200, 500, 200]
+    assert "unexpected error" in caplog.text
+
+
 def test_binary_requests_of_several_forms_are_not_mixed_up(parts: Parts, pixels: np.ndarray) -> None:
     model = parts.repository.model("fashion_mnist")
     one, length = binary(pixels[:1])

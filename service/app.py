@@ -127,6 +127,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     control = _control(settings, shared, runtime, repository, workers, scheduler, metrics, watch)
     control.open()
     front = Front(settings, metrics, lifecycle)
+    bursts = Bursts(front, scheduler)
     engine = Engine(scheduler)
     examiner = Examiner(observers)
     introspection = Introspection(repository, workers, settings)
@@ -135,7 +136,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         metrics.hand_over()
         metrics.in_flight.set(len(front.under_way))
         metrics.ready.set(not lifecycle.draining and not repository.problems())
-        metrics.queued_rows.set(scheduler.queued_rows)
+        metrics.queued_rows.set(scheduler.queued_rows + bursts.queued_rows)
 
     surplus = Surplus()
 
@@ -198,7 +199,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     rpc = None
     if settings.grpc_port:  # its library costs 10 MB
         rpc = import_module("service.rpc.server").RpcServer(front, repository, engine, routes, settings.max_body_bytes)
-    heads = Heads(routes, front, Bursts(front, scheduler), settings.max_body_bytes)
+    heads = Heads(routes, front, bursts, settings.max_body_bytes)
     return Parts(app, repository, lifecycle, scheduler, rpc, heads)
 
 

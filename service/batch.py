@@ -25,6 +25,7 @@ class Caller(ABC):
     body = b""
     is_gone = False
     rows = 0
+    claim = 0.0  # the rows that it is thought to have while it waits
     decode_s = 0.0
     inputs: Inputs | None = None
     job: Job | None = None

@@ -19,6 +19,7 @@ from service.engine import ASIDE_BYTES
 from service.exchange import Response
 from service.front import Front
 from service.lane import Lane
+from service.model import Model
 from service.plan import Plan
 from service.scheduler import Scheduler
 from service.session import Session
@@ -37,19 +38,28 @@ class Bursts:
         self._front = front
         self._scheduler = scheduler
         self._waiting: dict[Plan, deque[Caller]] = {}
+        self._rows: dict[Model, float] = {}
         self._is_due = False
+
+    @property
+    def queued_rows(self) -> int:
+        """Rows that wait. Nobody has looked into their bodies yet: they are thought to be like the last."""
+        return round(sum(self._rows.values()))
 
     def add(self, plan: Plan, caller: Caller) -> None:
         """Has a caller answered once everything that arrived in this turn of the event loop has been added."""
         if len(caller.body) > MAX_BYTES:
             caller.go_alone()
             return
+        rows = caller.claim = max(1.0, len(caller.body) / plan.bytes_per_row)
+        before = self._rows.get(plan.model, 0.0)
+        if before and before + rows > self._scheduler.max_queue_rows:
+            caller.refuse(self._lane(plan, plan.model.session).full(round(before)))
+            return
+        self._rows[plan.model] = before + rows
         callers = self._waiting.get(plan)
         if callers is None:
             callers = self._waiting[plan] = deque()
-        if len(callers) >= self._scheduler.max_queue_rows:  # each has a row at least
-            caller.refuse(self._lane(plan, plan.model.session).full(len(callers)))
-            return
         callers.append(caller)
         if not self._is_due:
             self._is_due = True
@@ -61,20 +71,23 @@ class Bursts:
         while self._waiting and perf_counter() < until:
             plan = next(iter(self._waiting))
             callers = self._waiting.pop(plan)
-            self._answer_some(plan, callers)
+            present = tuple(callers)
+            self._answer_some(plan, callers, present)
+            self._rows[plan.model] -= sum([caller.claim for caller in present[: len(present) - len(callers)]])
             if callers:
                 self._waiting[plan] = callers
+        if not self._waiting:
+            self._rows.clear()
         self._is_due = bool(self._waiting)
         if self._is_due:
             asyncio.get_running_loop().call_soon(self._turn)
 
-    def _answer_some(self, plan: Plan, callers: deque[Caller]) -> None:
+    def _answer_some(self, plan: Plan, callers: deque[Caller], present: Sequence[Caller]) -> None:
         """Takes off as many as one run can have, and answers them; all of them go alone where nothing is plain."""
         if not self._front.is_plain or not plan.holds():
             _go_alone(callers)
             callers.clear()
             return
-        present = tuple(callers)
         try:
             batch = _batch(plan, callers, self._scheduler.max_batch_size)
         except Exception:  # our own fault, which is told where it is met again
@@ -87,6 +100,8 @@ class Bursts:
 
     def _answer(self, batch: Batch) -> bool:
         """Runs the batch in place and gives each caller its answer; False where that would not be quick."""
+        first = batch.callers[0]
+        batch.plan.bytes_per_row = len(first.body) / max(1, first.rows)
         started = perf_counter()
         arrays = self._lane(batch.plan, batch.session).compute_now(batch.jobs, len(batch.callers))
         if arrays is None:

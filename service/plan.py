@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import inf
 
 from service.engine import Engine, aside
 from service.errors import ServiceError
@@ -39,6 +40,8 @@ class Plan(ABC):
     path: str = ""
     row_bytes: tuple[int, int] | None = None
     """Bytes of a row of a body and of an answer, where several bodies back to back are one body, as are the answers."""
+    bytes_per_row: float = inf
+    """Of the last body that was answered together with others."""
     is_stackable: bool = False
     """Whether the rows of several bodies may be one tensor."""
 

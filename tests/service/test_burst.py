@@ -437,6 +437,30 @@ def test_more_callers_than_rows_may_wait_are_told_to_come_again(folder: Path, pi
     parts.scheduler.close()
 
 
+def test_rows_that_wait_are_counted_over_all_requests_of_a_model(folder: Path, pixels: np.ndarray) -> None:
+    parts = assemble(Settings(models=folder, max_queue_rows=100))
+    raw, text = head(parts, "/predict", RAW), head(parts, "/predict")
+    bursts = parts.heads.bursts
+    ask(parts, [(raw, pixels[:20].tobytes()), (text, instances(pixels[:20]))])  # from which it knows how long rows are
+
+    async def main() -> tuple[int, list[Waiting]]:
+        callers = [Waiting(parts, raw, pixels[:40].tobytes()) for _ in range(2)]
+        callers += [Waiting(parts, text, instances(pixels[:18])) for _ in range(2)]
+        for caller in callers:
+            assert caller._head.plan is not None
+            bursts.add(caller._head.plan, caller)
+        queued = bursts.queued_rows
+        while any(caller.response is None for caller in callers):
+            await asyncio.sleep(0.001)
+        return queued, callers
+
+    queued, callers = asyncio.run(asyncio.wait_for(main(), 10))
+    assert [caller.response.status for caller in callers if caller.response] == [200, 200, 200, 429]
+    assert 96 <= queued <= 100
+    assert bursts.queued_rows == 0
+    parts.scheduler.close()
+
+
 def test_answer_that_cannot_be_given_holds_up_no_other(
     parts: Parts, pixels: np.ndarray, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -462,13 +486,13 @@ def test_answer_that_cannot_be_given_holds_up_no_other(
 
 
 def test_answer_later_than_its_deadline_is_none(folder: Path, pixels: np.ndarray) -> None:
-    parts = assemble(Settings(models=folder, request_timeout_s=0.5))
+    parts = assemble(Settings(models=folder, request_timeout_s=20))
     row = head(parts, "/predict", RAW)
     ask(parts, [(row, pixels[:1].tobytes())])
 
     async def main() -> Waiting:
         caller = Waiting(parts, row, pixels[:1].tobytes())
-        caller.began -= 1
+        caller.began -= 21
         assert row.plan is not None
         parts.heads.bursts.add(row.plan, caller)
         while caller.response is None:

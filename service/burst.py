@@ -101,7 +101,7 @@ class Bursts:
     def _answer(self, batch: Batch) -> bool:
         """Runs the batch in place and gives each caller its answer; False where that would not be quick."""
         first = batch.callers[0]
-        batch.plan.bytes_per_row = len(first.body) / max(1, first.rows)
+        batch.plan.bytes_per_row = max(1, len(first.body)) / max(1, first.rows)
         started = perf_counter()
         arrays = self._lane(batch.plan, batch.session).compute_now(batch.jobs, len(batch.callers))
         if arrays is None:

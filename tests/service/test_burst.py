@@ -45,7 +45,8 @@ class Waiting(Caller):
         self.was_alone = True
         exchange = self._parts.heads.front.open(self._head.route, self._head.request("id"), self.reply, self.began)
         exchange.request.plan, exchange.request.inputs = self._head.plan, self.inputs
-        exchange.start(self.body)
+        if not exchange.is_over:
+            exchange.start(self.body)
 
     def refuse(self, error: ServiceError) -> None:
         self._parts.heads.front.open(self._head.route, self._head.request("id"), self.reply).refuse(error)
@@ -300,6 +301,7 @@ def test_bad_request_goes_alone_and_no_neighbour_notices(parts: Parts, pixels: n
 def test_raw_body_of_no_whole_row_goes_alone(parts: Parts, pixels: np.ndarray) -> None:
     row, raw = head(parts, "/predict", RAW), pixels[:2].tobytes()
     callers = ask(parts, [(row, raw), (row, raw[:-1]), (row, b""), (row, raw)], warm=8)
+    ask(parts, [(head(parts, "/activate/relu", NPY), b"")])  # of no bytes and no rows
     assert [caller.was_alone for caller in callers] == [False, True, True, False]
     assert [caller.response.status for caller in callers if caller.response] == [200, 400, 200, 200]
     assert callers[2].response is not None

@@ -7,11 +7,12 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint bench bench-overload bench-start bench-triton soak train study activations protos vendor clean
+.PHONY: help serve test test-scale check lint bench bench-overload bench-start bench-triton soak train study activations protos vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
 	@echo "make test         everything CI checks: style, types, contracts, tests, coverage"
+	@echo "make test-scale   three hosts behind HAProxy: restarted, killed, cut off under load (needs root; a minute)"
 	@echo "make train        train the shipped networks again, from the real data sets"
 	@echo "make study        put what tutorials say of activations to the test (about 25 minutes on two cores)"
 	@echo "make activations  write the activations' graphs again"
@@ -56,6 +57,10 @@ test: lint
 	@$(DEV)/bin/python -m coverage json --quiet -o build/coverage.json
 	@$(DEV)/bin/python -c "import json, sys; t = json.load(open('build/coverage.json'))['totals']; \
 	    share = t['covered_branches'] / t['num_branches']; print(f'branches covered: {share:.1%}'); sys.exit(share < 0.95)"
+
+test-scale: $(DEV)/ready
+	@echo "==> three hosts behind HAProxy, in namespaces of their own (the first run fetches HAProxy from Debian)"
+	@tests/scale/run.sh
 
 bench: $(DEV)/ready
 	@echo "==> this service and its peers, side by side (the first run makes their environments in build/bench)"

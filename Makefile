@@ -7,7 +7,7 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test test-scale check lint bench bench-overload bench-start bench-triton soak train study activations protos vendor clean
+.PHONY: help serve test test-scale check lint bench capacity bench-overload bench-start bench-triton soak train study activations protos vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
@@ -18,6 +18,7 @@ help:
 	@echo "make activations  write the activations' graphs again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
+	@echo "make capacity     from what a row and a request cost here to machines; writes docs/scaling.md (a minute)"
 	@echo "make bench-overload  few clients and far too many: goodput, statuses, probes, memory (needs wrk; a minute)"
 	@echo "make bench-start  what a start costs and an idle worker holds (a minute)"
 	@echo "make soak         a million requests of mixed kinds and sizes, and the memory meanwhile (needs wrk; half an hour)"
@@ -65,6 +66,10 @@ test-scale: $(DEV)/ready
 bench: $(DEV)/ready
 	@echo "==> this service and its peers, side by side (the first run makes their environments in build/bench)"
 	@$(DEV)/bin/python -m benchmarks
+
+capacity: $(DEV)/ready
+	@echo "==> costs, a simulation, and loads to check it with; a minute (needs HAProxy: make test-scale fetches it)"
+	@$(DEV)/bin/python -m benchmarks.capacity
 
 bench-overload: $(DEV)/ready
 	@echo "==> few clients and far too many; a minute"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 import clients
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 from clients import Load
 from hosts import until
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 pytestmark = pytest.mark.scale
 
@@ -32,6 +35,18 @@ def test_short_requests_are_spread_evenly_over_the_hosts(
     mean = len(load.asked) / len(lab.hosts)
     assert counts.keys() == lab.hosts.keys()
     assert all(abs(count - mean) <= EVEN * mean for count in counts.values()), counts
+
+
+def test_calls_over_one_grpc_connection_are_spread_evenly_over_the_hosts(
+    lab: Any, answered: Callable[[int], tuple[np.ndarray, np.ndarray]]
+) -> None:
+    before = {name: _rows(host) for name, host in lab.hosts.items()}
+    with clients.asking([], (*answered(1), 0.001)) as load:
+        until(load.has_grown(300), "too few answers")
+    assert load.failed() == []
+    counts = {name: _rows(host) - before[name] for name, host in lab.hosts.items()}
+    assert sum(counts.values()) == len(load.asked)
+    assert all(abs(count - len(load.asked) / 3) <= EVEN * len(load.asked) / 3 for count in counts.values()), counts
 
 
 def test_rolling_restart_loses_no_request(lab: Any, steady_load: AbstractContextManager[Load]) -> None:
@@ -86,6 +101,20 @@ def test_proxy_refuses_to_load_models_and_answers_in_the_shape_of_the_service(la
     assert status == 403
     assert set(json.loads(content)) == {"error", "details"}
     assert lab.proxy.ask("GET", "/v2/models/scaled")[0] == 200
+
+
+def test_proxy_refuses_to_load_models_over_grpc(lab: Any) -> None:
+    with closing(InferenceServerClient(f"{network.PROXY}:8001")) as client:
+        with pytest.raises(InferenceServerException, match="PERMISSION_DENIED"):
+            client.load_model("scaled")
+        assert client.is_model_ready("scaled")
+
+
+def _rows(host: Any) -> float:
+    """Rows that the host has computed with the network that ships."""
+    text = host.ask("GET", "/metrics")[1].decode()
+    found = re.findall(r'^actserve_rows_total\{[^}]*model="fashion_mnist"[^}]*\} (\S+)', text, re.MULTILINE)
+    return sum(map(float, found))
 
 
 def _tell(what: str, load: Load) -> None:

@@ -28,7 +28,7 @@ fetch() {
 root=$folder/root
 export PATH="$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin:$PATH"
 export LD_LIBRARY_PATH="$root/usr/lib/$(uname -m)-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-if ! command -v haproxy ip >/dev/null; then
+if ! command -v haproxy >/dev/null || ! command -v ip >/dev/null; then
   mkdir -p "$folder"
   fetch >"$folder/fetch.log" 2>&1 || refuse "HAProxy could not be fetched from Debian (see build/haproxy/fetch.log)."
 fi

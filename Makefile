@@ -8,16 +8,18 @@ RUN := .venv-serve
 DEV := .venv
 CUDA := .venv-cuda
 
-.PHONY: help serve test test-cuda check lint bench bench-cuda bench-overload bench-start bench-triton soak train study activations protos vendor manifests clean
+.PHONY: help serve test test-cuda test-scale check lint bench bench-cuda bench-overload bench-start bench-triton capacity soak train study activations protos vendor manifests clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
 	@echo "make test         everything CI checks: style, types, contracts, tests, coverage"
+	@echo "make test-scale   three hosts behind HAProxy: restarted, killed, cut off under load (needs root; a minute)"
 	@echo "make train        train the shipped networks again, from the real data sets"
 	@echo "make study        put what tutorials say of activations to the test (about 25 minutes on two cores)"
 	@echo "make activations  write the activations' graphs again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
+	@echo "make capacity     from what a row and a request cost here to machines; writes docs/scaling.md (a minute)"
 	@echo "make bench-overload  few clients and far too many: goodput, statuses, probes, memory (needs wrk; a minute)"
 	@echo "make bench-start  what a start costs and an idle worker holds (a minute)"
 	@echo "make soak         a million requests of mixed kinds and sizes, and the memory meanwhile (needs wrk; half an hour)"
@@ -68,9 +70,17 @@ test: lint
 	@$(DEV)/bin/python -c "import json, sys; t = json.load(open('build/coverage.json'))['totals']; \
 	    share = t['covered_branches'] / t['num_branches']; print(f'branches covered: {share:.1%}'); sys.exit(share < 0.95)"
 
+test-scale: $(DEV)/ready
+	@echo "==> three hosts behind HAProxy, in namespaces of their own (the first run fetches HAProxy from Debian)"
+	@tests/scale/run.sh
+
 bench: $(DEV)/ready
 	@echo "==> this service and its peers, side by side (the first run makes their environments in build/bench)"
 	@$(DEV)/bin/python -m benchmarks
+
+capacity: $(DEV)/ready
+	@echo "==> costs, a simulation, and loads to check it with; a minute (needs HAProxy: make test-scale fetches it)"
+	@$(DEV)/bin/python -m benchmarks.capacity
 
 bench-overload: $(DEV)/ready
 	@echo "==> few clients and far too many; a minute"

@@ -15,6 +15,10 @@ import yaml
 from onnx import helper
 from starlette.testclient import TestClient
 
+from service.lifecycle import QUIET_S
+from service.server import KEEP_ALIVE_S
+from service.settings import Settings
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BY_PROMETHEUS = {"instance", "job", "le"}
 SELECTOR = re.compile(r"(actserve_\w+)(?:\{([^}]*)\})?")
@@ -110,3 +114,19 @@ def test_panels_of_the_dashboard_do_not_overlap() -> None:
         assert not cells & taken
         assert max(x for x, _ in cells) < 24
         taken |= cells
+
+
+def _time_s(name: str) -> float:
+    """A time of the load balancer's, by the words before it."""
+    found = re.search(rf"^ .*\b{name} (\d+)(ms|s)\b", (DEPLOY / "haproxy" / "haproxy.cfg").read_text(), re.MULTILINE)
+    assert found is not None
+    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+
+
+def test_times_of_the_load_balancer_agree_with_the_defaults_of_the_service() -> None:
+    settings = Settings()
+    assert _time_s("timeout http-request") == settings.request_timeout_s
+    assert settings.request_timeout_s < _time_s("timeout server") < _time_s("hard-stop-after")
+    assert _time_s("timeout server") == _time_s("timeout client")
+    assert _time_s("inter") + _time_s("timeout check") + QUIET_S < settings.drain_timeout_s / 2
+    assert _time_s("timeout http-keep-alive") < KEEP_ALIVE_S

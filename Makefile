@@ -7,11 +7,13 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint bench bench-overload bench-start bench-triton soak train study activations protos vendor clean
+.PHONY: help serve ray test test-ray check lint bench bench-overload bench-ray bench-start bench-triton soak train study activations protos vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
+	@echo "make ray          the same as replicas of Ray Serve, on a Ray cluster of this machine alone (PORT=8000)"
 	@echo "make test         everything CI checks: style, types, contracts, tests, coverage"
+	@echo "make test-ray     the contract's tests against Ray Serve (a part of make test)"
 	@echo "make train        train the shipped networks again, from the real data sets"
 	@echo "make study        put what tutorials say of activations to the test (about 25 minutes on two cores)"
 	@echo "make activations  write the activations' graphs again"
@@ -19,6 +21,7 @@ help:
 	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
 	@echo "make bench-overload  few clients and far too many: goodput, statuses, probes, memory (needs wrk; a minute)"
 	@echo "make bench-start  what a start costs and an idle worker holds (a minute)"
+	@echo "make bench-ray    what Ray Serve's proxy costs (needs wrk; a minute)"
 	@echo "make soak         a million requests of mixed kinds and sizes, and the memory meanwhile (needs wrk; half an hour)"
 	@echo "make bench-triton this service under Triton's Perf Analyzer, over HTTP and gRPC (PERF_ANALYZER=perf_analyzer)"
 	@echo "make vendor       fetch the files of the API page again"
@@ -39,6 +42,9 @@ $(DEV)/ready: pyproject.toml constraints.txt
 	@$(DEV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,dev]'
 	@touch $@
 
+ray: $(DEV)/ready
+	@$(DEV)/bin/python -m deploy.ray --port $(PORT)
+
 lint: $(DEV)/ready
 	@echo "==> style, types, import contracts"
 	@$(DEV)/bin/ruff check .
@@ -56,6 +62,20 @@ test: lint
 	@$(DEV)/bin/python -m coverage json --quiet -o build/coverage.json
 	@$(DEV)/bin/python -c "import json, sys; t = json.load(open('build/coverage.json'))['totals']; \
 	    share = t['covered_branches'] / t['num_branches']; print(f'branches covered: {share:.1%}'); sys.exit(share < 0.95)"
+	@$(MAKE) --no-print-directory test-ray
+
+# What is left out is HTTP itself: Ray's proxy parses it, and answers what is no HTTP in its own words.
+OF_CONTRACT := predict_and_activate hostile_bodies hostile_tensors compression tritonclient_http http
+OF_OUR_PARSER := http.py::test_what_is_not_http_is_refused_or_closed \
+    http.py::test_head_without_end_is_refused_while_it_arrives \
+    http.py::test_garbage_behind_a_good_request_does_not_cost_its_answer \
+    http.py::test_upgrade_that_is_not_spoken_is_answered_as_if_not_asked \
+    compression.py::test_bomb_is_refused_and_costs_no_memory
+
+test-ray: $(DEV)/ready
+	@echo "==> the contract's tests, with Ray Serve as the server"
+	@$(DEV)/bin/python -m pytest --quiet --server ray $(OF_CONTRACT:%=tests/end_to_end/test_%.py) \
+	    $(OF_OUR_PARSER:%=--deselect tests/end_to_end/test_%)
 
 bench: $(DEV)/ready
 	@echo "==> this service and its peers, side by side (the first run makes their environments in build/bench)"
@@ -64,6 +84,10 @@ bench: $(DEV)/ready
 bench-overload: $(DEV)/ready
 	@echo "==> few clients and far too many; a minute"
 	@$(DEV)/bin/python -m benchmarks.overload
+
+bench-ray: $(DEV)/ready
+	@echo "==> the same requests through Ray Serve's proxy and without it; a minute"
+	@$(DEV)/bin/python -m benchmarks.ray
 
 bench-start: $(DEV)/ready
 	@echo "==> starts, and workers that nobody asks"

@@ -25,7 +25,8 @@ import click
 import ray
 from ray import serve
 
-from deploy.ray.application import ELSEWHERE, NAME, QUIET, build, fixed
+from deploy.ray.application import NAME, QUIET, build, fixed
+from deploy.ray.options import ELSEWHERE
 from service import cores, logs
 from service.cli.serve import options
 from service.errors import SettingsError

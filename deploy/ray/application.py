@@ -13,20 +13,12 @@ from ray.serve import Application
 from starlette.types import ASGIApp
 
 from deploy.ray.naming import Unnamed
+from deploy.ray.options import checked, limits, scaling
 from service import logs
 from service.app import assemble
-from service.errors import SettingsError
-from service.settings import Settings, flag, read
+from service.settings import read
 
 NAME = "actserve"
-ELSEWHERE = {
-    "host": "the address is in `http_options`",
-    "port": "the port is in `http_options`",
-    "grpc_port": "gRPC is not offered there",
-    "workers": "a replica is one process, and `autoscaling_config` says how many there are",
-}
-MOST_REPLICAS = 4
-BESIDE = 16  # requests that no queue holds: probes, metrics, and those that get their 429
 LOOK_S = 0.1  # between two looks whether the last request of a replica that stops is answered
 QUIET = {"enable_access_log": False}  # the service logs its requests itself
 
@@ -36,36 +28,16 @@ def build(args: dict[str, Any]) -> Application:
 
     Raises SettingsError."""
     settings = checked(args)
-    target = settings.max_batch_size  # one full run under way; a replica that has more keeps somebody waiting
-    scaling = {"min_replicas": 1, "max_replicas": MOST_REPLICAS, "target_ongoing_requests": target}
-    return _bound(settings, args, autoscaling_config=scaling)
+    return _bound(args, **limits(settings), autoscaling_config=scaling(settings))
 
 
 def fixed(args: dict[str, Any], replicas: int) -> Application:
     """The same with so many replicas, whatever the load. Raises SettingsError."""
-    return _bound(checked(args), args, num_replicas=replicas)
+    return _bound(args, **limits(checked(args)), num_replicas=replicas)
 
 
-def checked(args: dict[str, Any]) -> Settings:
-    """The settings, if all have a meaning under Ray Serve. Raises SettingsError."""
-    for name in ELSEWHERE.keys() & args.keys():
-        raise SettingsError(f"{flag(name)}: expected nothing under Ray Serve, where {ELSEWHERE[name]}.")
-    settings = Settings(**args)
-    if settings.model_control == "explicit":
-        raise SettingsError(
-            "--model-control: expected none or poll under Ray Serve, where a call reaches one replica; got explicit."
-        )
-    return settings
-
-
-def _bound(settings: Settings, args: dict[str, Any], **scaling: Any) -> Application:
-    """What Ray decides for a replica, as the service would: it lets in what the queue has room for, so that the service
-    and not Ray refuses the next one, and when it stops a replica it waits as long for what is under way."""
-    app: Application = Replica.options(  # type: ignore[attr-defined]
-        max_ongoing_requests=settings.max_queue_rows + settings.max_batch_size + BESIDE,
-        graceful_shutdown_timeout_s=settings.drain_timeout_s,
-        **scaling,
-    ).bind(args)
+def _bound(args: dict[str, Any], **options: Any) -> Application:
+    app: Application = Replica.options(**options).bind(args)  # type: ignore[attr-defined]
     return app
 
 

@@ -38,6 +38,7 @@ OF_COVERAGE = ("COVERAGE_", "COV_CORE_")
 # of their own node, so that those of both nodes have some under way on the one that is lost.
 OF_RAY = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING": "0",
     "PYTHONPATH": str(ROOT),

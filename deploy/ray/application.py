@@ -12,6 +12,7 @@ from ray import serve
 from ray.serve import Application
 from starlette.types import ASGIApp
 
+from deploy.ray.leaving import Leaving
 from deploy.ray.naming import Unnamed
 from deploy.ray.options import checked, limits, scaling
 from service import logs
@@ -55,7 +56,7 @@ class Replica:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Ray runs its life span and sends it the requests."""
-        return Unnamed(self._parts.app)
+        return Leaving(Unnamed(self._parts.app))
 
     def check_health(self) -> None:
         """Raises where `/health/ready` is 503: a replica that is not ready does not come into service, and one that

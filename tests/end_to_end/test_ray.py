@@ -90,7 +90,7 @@ def crowded(server: Any, slow_models: Path, tmp_path: Path) -> Iterator[Any]:
     assert found.stop() == 0
 
 
-def test_more_than_the_queue_takes_is_refused_by_the_service_and_not_held_by_ray(crowded: Any) -> None:
+def test_full_queue_and_a_caller_who_leaves_are_the_services_matter_and_not_rays(crowded: Any, wait_until: Any) -> None:
     with ThreadPoolExecutor(8) as threads:
         asked = [threads.submit(crowded.post, "/predict/slow", {"inputs": 3000}) for _ in range(8)]
         answers = [one.result() for one in asked]
@@ -98,6 +98,14 @@ def test_more_than_the_queue_takes_is_refused_by_the_service_and_not_held_by_ray
     assert {answer.status for answer in answers} == {200, 429}
     assert "The queue is full" in refused.json()["error"]
     assert int(refused.headers["retry-after"]) >= 1
+    with crowded.connect() as connection:
+        body = b'{"inputs": 1000000000}'  # hours
+        head = b"POST /predict/slow HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        connection.sendall(head % len(body) + body)
+        wait_until(lambda: crowded.metrics()["actserve_requests_in_flight"] == 2, "the request did not arrive")
+    wait_until(lambda: crowded.metrics()["actserve_requests_in_flight"] == 1, "the caller is still waited for")
+    assert crowded.metrics()['actserve_errors_total{reason="disconnected"}'] == 1
+    assert crowded.post("/predict/slow", {"inputs": 1}).status == 200
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""`python -m benchmarks.ray`: the same requests to one replica through Ray Serve's proxy, and to `actserve serve`."""
+"""`python -m benchmarks.ray`: the same requests to `actserve serve`, and to one replica of Ray Serve through its proxy
+and on a port of the replica's own (`RAY_SERVE_ENABLE_DIRECT_INGRESS`)."""
 
 from __future__ import annotations
 
@@ -40,13 +41,15 @@ THAW_S = 0.5
 IDLE_S = 4.0
 CASES: dict[str, tuple[Case, Face]] = {
     "JSON, 1 row × 1 connection": (Case("json", 1, 1), faces.ours("/predict")),
-    "JSON, 1 row × 64 connections": (Case("json", 1, 64), faces.ours("/predict")),
     "raw float32, 1 row × 64 connections": (Case("raw", 1, 64), faces.raw("/predict")),
     "JSON, 256 rows × 4 connections": (Case("json", 256, 4), faces.ours("/predict")),
     "a model of 54 million parameters, raw, 32 rows × 4 connections": (Case("raw", 32, 4), faces.raw("/predict/wide")),
 }
 NAMED = ("fastapi", "httptools", "onnxruntime", "ray", "uvicorn", "uvloop")
-HEADER = ["", "plain, requests/s", "Ray, requests/s", "ratio", "p50, ms", "Ray, ms", "CPU s for 1,000", "Ray, CPU s"]
+HEADER = [
+    "", "plain, requests/s", "proxy", "ratio", "own port", "ratio", "p50, ms: plain", "proxy", "own port",
+    "CPU s for 1,000: plain", "proxy", "own port",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,11 @@ def _measure() -> tuple[list[list[str]], float]:
     models = FOLDER / "models"
     _write_wide(models / "wide.onnx")
     settings = ("--models", str(models), "--intra-op-threads", "1")
-    with running("ray-plain", *settings) as plain, _through_ray(settings) as through:
+    own_port = free_port()
+    with running("ray-plain", *settings) as plain, _replica(settings, own_port) as replica:
         cases = tqdm(CASES.items(), unit="", leave=False)
-        rows = [row(name, *_compare(plain, through, case, face)) for name, (case, face) in cases]
-        return rows, _idle(through)
+        rows = [row(name, *_compare(plain, replica, own_port, case, face)) for name, (case, face) in cases]
+        return rows, _idle(replica)
 
 
 def _idle(server: Server) -> float:
@@ -99,46 +103,58 @@ def _idle(server: Server) -> float:
     return (server.cpu_s() - before_s) / IDLE_S
 
 
-def _compare(plain: Server, through: Server, case: Case, face: Face) -> tuple[list[Seen], list[Seen]]:
+def _compare(plain: Server, replica: Server, own_port: int, case: Case, face: Face) -> list[list[Seen]]:
     """By turns; Ray, which is never idle, has no CPU while the other is measured."""
-    without: list[Seen] = []
-    with_ray: list[Seen] = []
+    rounds = []
     for _ in range(ROUNDS):
-        through.freeze()
-        without.append(_ask(plain, case, face))
-        through.thaw()
+        replica.freeze()
+        without = _ask(plain, plain.port, case, face)
+        replica.thaw()
         time.sleep(THAW_S)
-        with_ray.append(_ask(through, case, face))
-    return without, with_ray
+        rounds.append([without, *(_ask(replica, port, case, face) for port in (replica.port, own_port))])
+    return [list(seen) for seen in zip(*rounds, strict=True)]
 
 
-def _ask(server: Server, case: Case, face: Face) -> Seen:
+def _ask(server: Server, port: int, case: Case, face: Face) -> Seen:
     requests = Bodies(FOLDER).requests(face, case)
     before_s = server.cpu_s()
-    found = load.run(f"http://127.0.0.1:{server.port}{face.path}", requests, case.connections, SECONDS)
+    found = load.run(f"http://127.0.0.1:{port}{face.path}", requests, case.connections, SECONDS)
     if not found.is_clean:
         raise load.LoadError(f"{face.path}: {found.refused} answers were no 2xx, {found.broken} connections broke")
     return Seen(found, (server.cpu_s() - before_s) * 1000 / found.requests)
 
 
-def row(name: str, plain: Sequence[Seen], through: Sequence[Seen]) -> list[str]:
-    """A row of the table: medians over rounds, and of each round's ratio."""
-    pairs = zip(through, plain, strict=True)
+def row(name: str, plain: Sequence[Seen], proxy: Sequence[Seen], own: Sequence[Seen]) -> list[str]:
+    """A row of the table: medians over rounds, ratios of each round."""
+    rates = [f"{median(one.load.per_second for one in seen):,.0f}" for seen in (plain, proxy, own)]
     return [
         name,
-        *(f"{median(one.load.per_second for one in seen):,.0f}" for seen in (plain, through)),
-        f"{median(one.load.per_second / other.load.per_second for one, other in pairs):.2f}",
-        *(f"{median(one.load.p50_us for one in seen) / 1e3:.1f}" for seen in (plain, through)),
-        *(f"{median(one.cpu_s_per_1000 for one in seen):.2f}" for seen in (plain, through)),
+        rates[0],
+        *(rates[1], _ratio(proxy, plain)),
+        *(rates[2], _ratio(own, plain)),
+        *(f"{median(one.load.p50_us for one in seen) / 1e3:.1f}" for seen in (plain, proxy, own)),
+        *(f"{median(one.cpu_s_per_1000 for one in seen):.2f}" for seen in (plain, proxy, own)),
     ]
 
 
+def _ratio(seen: Sequence[Seen], others: Sequence[Seen]) -> str:
+    pairs = zip(seen, others, strict=True)
+    return f"{median(one.load.per_second / other.load.per_second for one, other in pairs):.2f}"
+
+
 @contextmanager
-def _through_ray(settings: Sequence[str]) -> Iterator[Server]:
-    """One replica behind Ray's proxy, whose answers have been checked."""
+def _replica(settings: Sequence[str], own_port: int) -> Iterator[Server]:
+    """One replica behind Ray's proxy and on a port of its own, whose answers have been checked."""
     port = free_port()
     command = [sys.executable, "-m", "deploy.ray", "--workers", "1", "--port", str(port), *settings]
-    server = Server(command, dict(os.environ) | {"PYTHONPATH": str(ROOT)}, port, BUILD / "ray.log")
+    variables = {
+        "PYTHONPATH": str(ROOT),
+        "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(own_port),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(own_port + 1),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+    }
+    server = Server(command, dict(os.environ) | variables, port, BUILD / "ray.log")
     first = Case("json", 1, 1)
     try:
         server.wait(faces.ours("/predict"), first.batches()[0], Oracle().expected(first))

@@ -58,7 +58,7 @@ class Replica:
         """Ray runs its life span and sends it the requests."""
         return Leaving(Unnamed(self._parts.app))
 
-    def check_health(self) -> None:
+    async def check_health(self) -> None:
         """Raises where `/health/ready` is 503: a replica that is not ready does not come into service, and one that
         stays so is replaced."""
         if problems := self._parts.repository.problems():

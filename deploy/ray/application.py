@@ -20,20 +20,24 @@ from service.app import assemble
 from service.settings import read
 
 NAME = "actserve"
+MOST_REPLICAS = 4
 LOOK_S = 0.1  # between two looks whether the last request of a replica that stops is answered
 QUIET = {"enable_access_log": False}  # the service logs its requests itself
 
 
 def build(args: dict[str, Any]) -> Application:
-    """The application with these settings, by name as values or texts, and as many replicas as the load asks for.
+    """The application with these settings, by name as values or texts. Raises SettingsError."""
+    return scaled(args, MOST_REPLICAS)
 
-    Raises SettingsError."""
+
+def scaled(args: dict[str, Any], most: int) -> Application:
+    """As many replicas as the load asks for, and `most` at most. Raises SettingsError."""
     settings = checked(args)
-    return _bound(args, **limits(settings), autoscaling_config=scaling(settings))
+    return _bound(args, **limits(settings), autoscaling_config=scaling(settings, most))
 
 
 def fixed(args: dict[str, Any], replicas: int) -> Application:
-    """The same with so many replicas, whatever the load. Raises SettingsError."""
+    """So many replicas, whatever the load. Raises SettingsError."""
     return _bound(args, **limits(checked(args)), num_replicas=replicas)
 
 

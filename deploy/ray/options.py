@@ -13,7 +13,6 @@ ELSEWHERE = {
     "grpc_port": "gRPC is not offered",
     "workers": "a replica is one process, and `autoscaling_config` says how many there are",
 }
-MOST_REPLICAS = 4
 BESIDE = 16  # requests that no queue holds: probes, metrics, and those that get their 429
 
 
@@ -38,6 +37,6 @@ def limits(settings: Settings) -> dict[str, Any]:
     }
 
 
-def scaling(settings: Settings) -> dict[str, Any]:
+def scaling(settings: Settings, most: int) -> dict[str, Any]:
     """As many replicas as the load asks for: one that has more than a full run under way keeps somebody waiting."""
-    return {"min_replicas": 1, "max_replicas": MOST_REPLICAS, "target_ongoing_requests": settings.max_batch_size}
+    return {"min_replicas": 1, "max_replicas": most, "target_ongoing_requests": settings.max_batch_size}

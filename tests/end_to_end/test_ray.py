@@ -52,15 +52,15 @@ def test_arguments_of_the_configuration_file_are_settings_and_agree_with_it() ->
     assert settings.request_timeout_s < config["http_options"]["request_timeout_s"]
     (deployment,) = app["deployments"]
     assert not limits(settings).keys() & deployment.keys()  # so those that follow from the settings hold
-    assert deployment["autoscaling_config"]["target_ongoing_requests"] == scaling(settings)["target_ongoing_requests"]
+    assert deployment["autoscaling_config"]["target_ongoing_requests"] == settings.max_batch_size
 
 
 def test_what_ray_decides_follows_from_the_settings() -> None:
     settings = checked({"max_queue_rows": "100", "max_batch_size": 10, "drain_timeout_s": 7})
-    found = limits(settings) | scaling(settings)
+    found = limits(settings) | scaling(settings, 8)
     assert found["max_ongoing_requests"] == 110 + BESIDE
     assert found["graceful_shutdown_timeout_s"] == 7
-    assert found["target_ongoing_requests"] == 10
+    assert (found["target_ongoing_requests"], found["max_replicas"]) == (10, 8)
 
 
 @pytest.mark.parametrize(

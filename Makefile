@@ -8,12 +8,15 @@ RUN := .venv-serve
 DEV := .venv
 CUDA := .venv-cuda
 
-.PHONY: help serve test test-cuda test-scale check lint bench bench-cuda bench-overload bench-start bench-triton capacity soak train study activations protos vendor manifests clean
+.PHONY: help serve ray test test-cuda test-ray test-scale check lint bench bench-cuda bench-overload bench-ray bench-start \
+    bench-triton capacity soak train study activations protos vendor manifests clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
+	@echo "make ray          the same as replicas of Ray Serve, on a Ray cluster of this machine alone (PORT=8000)"
 	@echo "make test         everything CI checks: style, types, contracts, tests, coverage"
 	@echo "make test-scale   three hosts behind HAProxy: restarted, killed, cut off under load (needs root; a minute)"
+	@echo "make test-ray     the contract's tests against Ray Serve (a part of make test)"
 	@echo "make train        train the shipped networks again, from the real data sets"
 	@echo "make study        put what tutorials say of activations to the test (about 25 minutes on two cores)"
 	@echo "make activations  write the activations' graphs again"
@@ -22,6 +25,7 @@ help:
 	@echo "make capacity     from what a row and a request cost here to machines; writes docs/scaling.md (a minute)"
 	@echo "make bench-overload  few clients and far too many: goodput, statuses, probes, memory (needs wrk; a minute)"
 	@echo "make bench-start  what a start costs and an idle worker holds (a minute)"
+	@echo "make bench-ray    what Ray Serve's proxy costs (needs wrk; a minute)"
 	@echo "make soak         a million requests of mixed kinds and sizes, and the memory meanwhile (needs wrk; half an hour)"
 	@echo "make test-cuda    the tests that need a CUDA device (own environment, gigabytes)"
 	@echo "make bench-cuda   the network and every activation on CUDA and the CPU (own environment, gigabytes)"
@@ -52,6 +56,9 @@ $(CUDA)/ready: pyproject.toml constraints.txt constraints-cuda.txt
 	    -e '.[cuda,dev]' mpmath tqdm
 	@touch $@
 
+ray: $(DEV)/ready
+	@$(DEV)/bin/python -m deploy.ray --port $(PORT)
+
 lint: $(DEV)/ready
 	@echo "==> style, types, import contracts"
 	@$(DEV)/bin/ruff check .
@@ -69,6 +76,20 @@ test: lint
 	@$(DEV)/bin/python -m coverage json --quiet -o build/coverage.json
 	@$(DEV)/bin/python -c "import json, sys; t = json.load(open('build/coverage.json'))['totals']; \
 	    share = t['covered_branches'] / t['num_branches']; print(f'branches covered: {share:.1%}'); sys.exit(share < 0.95)"
+	@$(MAKE) --no-print-directory test-ray
+
+# What is left out is HTTP itself: Ray's proxy parses it, and answers what is no HTTP in its own words.
+OF_CONTRACT := predict_and_activate hostile_bodies hostile_tensors compression tritonclient_http http
+OF_OUR_PARSER := http.py::test_what_is_not_http_is_refused_or_closed \
+    http.py::test_head_without_end_is_refused_while_it_arrives \
+    http.py::test_garbage_behind_a_good_request_does_not_cost_its_answer \
+    http.py::test_upgrade_that_is_not_spoken_is_answered_as_if_not_asked \
+    compression.py::test_bomb_is_refused_and_costs_no_memory
+
+test-ray: $(DEV)/ready
+	@echo "==> the contract's tests, with Ray Serve as the server"
+	@$(DEV)/bin/python -m pytest --quiet --server ray $(OF_CONTRACT:%=tests/end_to_end/test_%.py) \
+	    $(OF_OUR_PARSER:%=--deselect tests/end_to_end/test_%)
 
 test-scale: $(DEV)/ready
 	@echo "==> three hosts behind HAProxy, in namespaces of their own (the first run fetches HAProxy from Debian)"
@@ -85,6 +106,10 @@ capacity: $(DEV)/ready
 bench-overload: $(DEV)/ready
 	@echo "==> few clients and far too many; a minute"
 	@$(DEV)/bin/python -m benchmarks.overload
+
+bench-ray: $(DEV)/ready
+	@echo "==> the same requests through Ray Serve's proxy and without it; a minute"
+	@$(DEV)/bin/python -m benchmarks.ray
 
 bench-start: $(DEV)/ready
 	@echo "==> starts, and workers that nobody asks"

@@ -59,9 +59,17 @@ def answer_of(response: http.client.HTTPResponse) -> Answer:
 
 
 class Server:
-    """`actserve serve` on a free port of the loopback interface."""
+    """`actserve serve`, or another command that serves, on a free port of the loopback interface."""
 
-    def __init__(self, arguments: tuple[str, ...], log: Path, variables: Mapping[str, str], *, measured: bool) -> None:
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        log: Path,
+        variables: Mapping[str, str],
+        *,
+        measured: bool,
+        command: tuple[str | Path, ...] = (ACTSERVE, "serve"),
+    ) -> None:
         self._log = log
         self.stdout = log.with_suffix(".out")
         ports = {"ACTSERVE_PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT"}
@@ -70,7 +78,7 @@ class Server:
             port += ("--grpc-port", "0")  # there is one default, and many servers
         with log.open("wb") as stderr, self.stdout.open("wb") as stdout:
             self.process = subprocess.Popen(
-                [ACTSERVE, "serve", *port, *arguments],
+                [*command, *port, *arguments],
                 env=environment(variables, measured=measured),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -198,15 +206,31 @@ def read_to_end(connection: socket.socket) -> bytes:
 
 
 Serve = Callable[..., Server]
+SERVERS: dict[str, tuple[str | Path, ...]] = {
+    "actserve": (ACTSERVE, "serve"),
+    "ray": (sys.executable, "-m", "deploy.ray", "--workers", "1"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--server", choices=SERVERS, default="actserve", help="which one the contract's tests speak to")
+
+
+@pytest.fixture(scope="session")
+def serving(request: pytest.FixtureRequest) -> tuple[str | Path, ...]:
+    """The command that the contract's tests start."""
+    return SERVERS[request.config.getoption("server", "actserve")]
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
+def serve(tmp_path: Path, serving: tuple[str | Path, ...]) -> Iterator[Serve]:
     """Starts servers of a test's own: `serve("--workers", "2", ACTSERVE_LOG_FORMAT="json")`."""
     started: list[Server] = []
 
     def start(*arguments: str, measured: bool = True, **variables: str) -> Server:
-        server = Server(arguments, tmp_path / f"server-{len(started)}.log", variables, measured=measured)
+        server = Server(
+            arguments, tmp_path / f"server-{len(started)}.log", variables, measured=measured, command=serving
+        )
         started.append(server)
         server.wait_until_live()
         return server
@@ -217,9 +241,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory, serving: tuple[str | Path, ...]) -> Iterator[Server]:
     """One server with default settings, for every test that leaves it as it was."""
-    shared = Server((), tmp_path_factory.mktemp("server") / "server.log", {}, measured=True)
+    shared = Server((), tmp_path_factory.mktemp("server") / "server.log", {}, measured=True, command=serving)
     try:
         shared.wait_until_live()
         yield shared
@@ -251,14 +275,16 @@ def protocol_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def protocol_server(protocol_models: Path) -> Iterator[Server]:
-    """A server with those models beside the shipped ones, over HTTP and gRPC, for every test that leaves it as it
-    was."""
+def protocol_server(protocol_models: Path, serving: tuple[str | Path, ...]) -> Iterator[Server]:
+    """A server with those models beside the shipped ones, over HTTP and gRPC (which Ray Serve is not asked for), for
+    every test that leaves it as it was."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         grpc_port = probe.getsockname()[1]
-    arguments = ("--models", str(protocol_models), "--grpc-port", str(grpc_port))
-    shared = Server(arguments, protocol_models.with_name("server.log"), {}, measured=True)
+    over_grpc = ("--grpc-port", str(grpc_port)) if serving == SERVERS["actserve"] else ()
+    arguments = ("--models", str(protocol_models), *over_grpc)
+    log = protocol_models.with_name("server.log")
+    shared = Server(arguments, log, {}, measured=True, command=serving)
     shared.grpc_port = grpc_port
     try:
         shared.wait_until_live()

@@ -1,0 +1,1 @@
+"""What other engines are told to run the service."""

@@ -21,7 +21,7 @@ help:
 	@echo "make bench-start  what a start costs and an idle worker holds (a minute)"
 	@echo "make soak         a million requests of mixed kinds and sizes, and the memory meanwhile (needs wrk; half an hour)"
 	@echo "make bench-triton this service under Triton's Perf Analyzer, over HTTP and gRPC (PERF_ANALYZER=perf_analyzer)"
-	@echo "make vendor       fetch the files of the API page again"
+	@echo "make vendor       fetch what others wrote for the pages, and for their tests, again"
 
 serve: $(RUN)/ready
 	@$(RUN)/bin/actserve serve --port $(PORT)
@@ -99,13 +99,22 @@ protos: $(DEV)/ready
 	    --python_out=service/protos --pyi_out=service/protos model_config.proto grpc_service.proto
 	@sed -i 's/^import model_config_pb2 as/from service.protos import model_config_pb2 as/' service/protos/grpc_service_pb2.py*
 
+# Scripts of others come as one variable; an `export` behind it makes a module of the page of each.
 vendor:
-	@echo "==> fetching swagger-ui-dist 5.35.0 from npm"
+	@echo "==> fetching swagger-ui-dist 5.35.0, uplot 1.6.32, temml 0.13.5 and axe-core 4.14.1 from npm"
 	@rm -rf build/vendor && mkdir -p build/vendor
-	@cd build/vendor && npm pack --silent swagger-ui-dist@5.35.0 >/dev/null && tar xzf swagger-ui-dist-5.35.0.tgz
-	@grep -v sourceMappingURL build/vendor/package/swagger-ui.css > service/assets/swagger-ui.css
-	@sed 's|//# sourceMappingURL=.*||' build/vendor/package/swagger-ui-bundle.js > service/assets/swagger-ui-bundle.js
-	@cp build/vendor/package/LICENSE service/assets/swagger-ui.LICENSE.txt
+	@cd build/vendor && for package in swagger-ui-dist@5.35.0 uplot@1.6.32 temml@0.13.5 axe-core@4.14.1; do \
+	    name=$${package%@*}; mkdir $$name; \
+	    npm pack --silent $$package >/dev/null && tar xzf $$name-*.tgz -C $$name --strip-components=1 || exit 1; done
+	@grep -v sourceMappingURL build/vendor/swagger-ui-dist/swagger-ui.css > service/assets/swagger-ui.css
+	@sed 's|//# sourceMappingURL=.*||' build/vendor/swagger-ui-dist/swagger-ui-bundle.js > service/assets/swagger-ui-bundle.js
+	@cp build/vendor/swagger-ui-dist/LICENSE service/assets/swagger-ui.LICENSE.txt
+	@{ cat build/vendor/uplot/dist/uPlot.iife.min.js; echo 'export default uPlot;'; } > service/explorer/uplot.js
+	@cp build/vendor/uplot/dist/uPlot.min.css service/explorer/uplot.css
+	@cp build/vendor/uplot/LICENSE service/explorer/uplot.LICENSE.txt
+	@{ cat build/vendor/temml/dist/temml.min.js; echo; echo 'export default temml;'; } > service/explorer/temml.js
+	@cp build/vendor/temml/LICENSE service/explorer/temml.LICENSE.txt
+	@cp build/vendor/axe-core/axe.min.js tests/assets/axe.min.js
 
 clean:
 	rm -rf build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

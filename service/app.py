@@ -44,6 +44,7 @@ from service.routes import (
     catalogue,
     curve,
     diagnose,
+    explorer,
     health,
     kserve_v1,
     models,
@@ -182,6 +183,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *kserve_v1.routes(repository, of_platforms),
         *platforms.sagemaker(of_platforms, ready),
         *health.routes(ready, metrics, observe_all),
+        *explorer.routes(with_page=not settings.no_page),
         *pages.routes(repository, lambda: _framework().application(app).openapi()),
     ]
     routes = [*platforms.named(settings, of_platforms, ready, routes), *routes]

@@ -7,7 +7,7 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 RUN := .venv-serve
 DEV := .venv
 
-.PHONY: help serve test check lint bench bench-overload bench-start bench-triton soak train study activations protos vendor clean
+.PHONY: help serve test check lint bench bench-overload bench-start bench-triton soak train study activations sheets protos vendor clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
@@ -15,6 +15,7 @@ help:
 	@echo "make train        train the shipped networks again, from the real data sets"
 	@echo "make study        put what tutorials say of activations to the test (about 25 minutes on two cores)"
 	@echo "make activations  write the activations' graphs again"
+	@echo "make sheets       write the test images of the explorer again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
 	@echo "make bench-overload  few clients and far too many: goodput, statuses, probes, memory (needs wrk; a minute)"
@@ -86,6 +87,9 @@ study: $(DEV)/ready
 
 activations: $(DEV)/ready
 	@$(DEV)/bin/python -m models.activations
+
+sheets: $(DEV)/ready
+	@$(DEV)/bin/python -m models.sheets
 
 # protoc takes the public standard from where the client of its makers carries it; it knows no packages, so `sed` does.
 protos: $(DEV)/ready

@@ -52,6 +52,7 @@ from service.routes import (
     pages,
     platforms,
     predict,
+    weights,
 )
 from service.routes import repository as repository_control
 from service.scheduler import Scheduler
@@ -178,6 +179,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *diagnose.routes(repository, examiner),
         *models.routes(repository),
         *activations.routes(repository, live),
+        *weights.routes(repository, observers),
         *open_inference.routes(repository, engine, introspection),
         *repository_control.routes(control),
         *kserve_v1.routes(repository, of_platforms),

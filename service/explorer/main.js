@@ -1,6 +1,7 @@
 // Puts the page together: tabs, the banner, and the panels, each of which is mounted when it is first shown.
 
 import { createApi } from "./api.js";
+import { createChoice } from "./choice.js";
 import { element, fill } from "./dom.js";
 import { mount as mountPredict } from "./predict.js";
 import { showSnippets } from "./snippets.js";
@@ -14,9 +15,11 @@ const PANELS = {
   service: async () => (await import("./service.js")).mount,
 };
 
+const BEHIND_MS = 300; // what the first view does not need comes after its answer
+
 const api = createApi();
-const state = createState({ models: null, catalogue: null, model: null, input: null, unit: null, panel: null });
-const context = { api, state, showSnippets, announce, open };
+const state = createState({ scale: "unit" });
+const context = { api, state, choice: createChoice(api, state), showSnippets, announce, open };
 const mounted = new Map();
 
 /** Has a screen reader say something, once it is done with what it says. */
@@ -105,11 +108,11 @@ function listenToServer() {
 /** Fetches what every panel needs. */
 async function load() {
   try {
-    const [models, catalogue] = await Promise.all([api.get("/models"), api.get("/activations")]);
-    state.set("models", models);
-    state.set("catalogue", catalogue);
+    state.set("models", await api.get("/models"));
+    await new Promise((resolve) => setTimeout(resolve, wanted() === "activations" ? 0 : BEHIND_MS));
+    state.set("catalogue", await api.get("/activations"));
   } catch (error) {
-    announce(error.message);
+    state.set("trouble", error);
   }
 }
 

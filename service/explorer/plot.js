@@ -22,7 +22,7 @@ export function draw(box, { series, data, height = 260, options = {} }) {
       height,
       legend: { show: true, live: true },
       ...options,
-      axes: (options.axes ?? [{}, {}]).map(axis),
+      axes: (options.axes ?? [{}, { size: 60 }]).map(axis),
       series: [{ label: "x" }, ...series.map(line)],
     }, now, box);
   }
@@ -42,6 +42,9 @@ export function draw(box, { series, data, height = 260, options = {} }) {
     chart: () => chart,
   };
 }
+
+/** Options of a series that is drawn as bars. */
+export const bars = { paths: uPlot.paths.bars({ size: [0.96, 100] }), points: { show: false }, fill: "#7d889155", width: 1 };
 
 function axis(options) {
   const line = { stroke: property("--line"), width: 1 };

@@ -5,8 +5,13 @@
  *   models    what `GET /models` says (an object), null until it is there
  *   catalogue what `GET /activations` says, null until it is there
  *   model     the description of the chosen model (`GET /models/{model}`), null until it is there
- *   input     what the chosen model is given: {values: Float32Array(784), kind: "drawing" | "picture", name: string}
+ *   input     the picture that is looked at: {values: Float32Array(784), kind: "drawing" | "sample" | "file", name};
+ *             of a sample also its {sheet, row, column}
+ *   scale     how pixels are told to a model that does not say it itself: a name in SCALES of networks.js
+ *   hidden    what the layers inside did with the input: {model, input, layers} as \`POST /diagnose\` tells them
  *   unit      the hidden unit that is looked at, as {node, index}, or null
+ *   report    what `POST /diagnose` said of many rows, null while that is not known
+ *   trouble   the error that kept the page from knowing what is served
  *   panel     the id of the panel that is shown
  */
 export function createState(initial) {

@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+import onnx
+import onnx.parser
 import pytest
+from onnx import numpy_helper
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
@@ -181,8 +185,8 @@ def _driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def browser(_driver: Chrome) -> Iterator[Browser]:
-    """A wide page in light colours."""
+def browser(_driver: Chrome, serve: Any) -> Iterator[Browser]:
+    """A wide page in light colours. It is left before the servers of the test are stopped, which `serve` does."""
     found = Browser(_driver)
     found.view(*WIDTHS["wide"])
     yield found
@@ -196,3 +200,32 @@ def browser(_driver: Chrome) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def widths() -> Mapping[str, tuple[int, int]]:
     return WIDTHS
+
+
+@pytest.fixture(scope="session")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models that the page knows nothing of: `picture` takes 1×28×28 floats and has no labels, `picture_bytes` bytes;
+    `pair` adds two inputs; `dense` has 4 inputs, 6 hidden units and 2 outputs."""
+    folder = tmp_path_factory.mktemp("strangers") / "models"
+    folder.mkdir()
+    dice = np.random.default_rng(5)
+    weights = {name: dice.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
+    for name, (signature, body) in STRANGERS.items():
+        model = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 20]> {name} {signature} {{ {body} }}')
+        used = [key for key in weights if any(key in node.input for node in model.graph.node)]
+        model.graph.initializer.extend(numpy_helper.from_array(weights[key], key) for key in used)
+        onnx.save(model, folder / f"{name}.onnx")
+    return folder
+
+
+SHAPES = {"w784": (784, 10), "w4": (4, 6), "w6": (6, 2)}
+FLATTEN = "f = Flatten <axis = 1> (%s) y = MatMul(f, w784)"
+STRANGERS = {
+    "picture": ("(float[n, 1, 28, 28] x) => (float[n, 10] y)", FLATTEN % "x"),
+    "picture_bytes": (
+        "(uint8[n, 28, 28] x) => (float[n, 10] y)",
+        f"c = Cast <to = 1> (x) {FLATTEN % 'c'}",
+    ),
+    "pair": ("(float[n, 2] a, float[n, 2] b) => (float[n, 2] sum)", "sum = Add(a, b)"),
+    "dense": ("(float[n, 4] x) => (float[n, 2] y)", "h = MatMul(x, w4) r = Relu(h) y = MatMul(r, w6)"),
+}

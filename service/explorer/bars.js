@@ -11,7 +11,7 @@ export function createBars() {
     rows = classes.map(({ label }) => {
       const track = element("span", { class: "track", "aria-hidden": "true" }, element("span", { class: "level" }));
       const value = element("span", { class: "value" });
-      return { label, value, level: track.firstChild, item: element("li", {}, element("span", { class: "label" }, label), track, value) };
+      return { label, value, level: track.firstChild, item: element("li", {}, element("span", { class: "label", "data-label": label }, label), track, value) };
     });
     fill(list, rows.map((row) => row.item));
   }

@@ -56,6 +56,7 @@ export function createChoice(api, state) {
 
   sheetNamed(FIRST).catch(() => {}); // it will be wanted, and need not wait for the list of models
   state.on("models", async (models) => {
+    known.clear(); // what is served may be another version now
     if (state.get("model")) return;
     const names = models.models.filter((one) => one.versions.length).map((one) => one.name);
     const first = names.includes(FIRST) ? FIRST : names.includes(models.default) ? models.default : names[0];

@@ -2,8 +2,8 @@
 
 import { percent } from "./bars.js";
 import { element, fill, problem } from "./dom.js";
-import { hiddenLayer } from "./hidden.js";
 import { latest } from "./latest.js";
+import { hiddenLayers } from "./layers.js";
 import { answerOf, diagnoseRequest, family, nickname, pictureShape, predictRequest } from "./networks.js";
 import { inWords, paintUnits } from "./units.js";
 
@@ -27,7 +27,6 @@ export function createComparison({ api, state, choice }) {
     const names = models.filter((one) => one.versions.length).map((one) => one.name);
     const found = family(await Promise.all(names.map((name) => choice.describe(name))), model);
     if (state.get("model") !== model) return;
-    details.hidden = found.length < 2;
     box.classList.toggle("empty", found.length < 2);
     count.textContent = `${found.length} activations`;
     if (found.map((one) => one.name).join() !== members.map((one) => one.model.name).join()) build(found);
@@ -37,7 +36,7 @@ export function createComparison({ api, state, choice }) {
 
   function build(found) {
     members = found.map((model) => {
-      const [units, verdict, share, words] = [element("canvas", { class: "units", role: "img" }), element("strong", {}, "–"), element("span", {}), element("span", { class: "quiet words" })];
+      const [units, verdict, share, words] = [element("canvas", { class: "units", role: "img", "aria-label": "Hidden units" }), element("strong", {}, "–"), element("span", {}), element("span", { class: "quiet words" })];
       const item = element("button", { type: "button", onclick: () => choice.choose(model.name) },
         element("span", { class: "name" }, nickname(model)), units, element("span", { class: "verdict" }, verdict, " ", share), words);
       return { model, item, units, verdict, share, words };
@@ -63,7 +62,7 @@ export function createComparison({ api, state, choice }) {
     const answer = answerOf(model, said.body);
     verdict.textContent = answer?.classes[answer.top].label ?? "–";
     share.textContent = answer?.isShare ? percent(answer.classes[answer.top].value) : "";
-    const layer = hiddenLayer(inside.body);
+    const [layer] = hiddenLayers(inside.body);
     if (!layer) return;
     paintUnits(units, layer.by_row[0]);
     units.setAttribute("aria-label", inWords(layer.by_row[0]));
@@ -78,6 +77,9 @@ export function createComparison({ api, state, choice }) {
   details.addEventListener("toggle", changed);
   state.on("model", (model) => {
     clearTimeout(waiting);
+    const { models } = state.get("models");
+    // A guess by the names, so that nothing moves when it is known.
+    box.classList.toggle("empty", !models.some(({ name }) => name.startsWith(`${model.name}_`) || model.name.startsWith(`${name}_`)));
     const look = () => gather(model).catch((error) => fill(notes, problem(error)));
     if (pictureShape(model)) waiting = setTimeout(look, members.length ? 0 : BEHIND_MS);
   });

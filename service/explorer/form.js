@@ -13,7 +13,7 @@ export function createForm({ api, state, showSnippets, announce }) {
   const text = element("textarea", { id: uniqueId("body"), rows: "12", spellcheck: "false", autocomplete: "off" });
   const signature = element("p", { class: "quiet" });
   const note = element("p", { class: "quiet" });
-  const answer = element("pre", { tabindex: "0", "aria-label": "Answer" });
+  const answer = element("pre", { tabindex: "0", role: "region", "aria-label": "Answer" });
   const notes = element("div", {});
   const time = element("p", { class: "quiet" });
   const snippets = element("div", {});

@@ -3,6 +3,7 @@
 import { createApi } from "./api.js";
 import { createChoice } from "./choice.js";
 import { element, fill } from "./dom.js";
+import { followLayers } from "./layers.js";
 import { mount as mountPredict } from "./predict.js";
 import { showSnippets } from "./snippets.js";
 import { createState } from "./state.js";
@@ -109,6 +110,7 @@ function listenToServer() {
 async function load() {
   try {
     state.set("models", await api.get("/models"));
+    state.set("trouble", null);
     await new Promise((resolve) => setTimeout(resolve, wanted() === "activations" ? 0 : BEHIND_MS));
     state.set("catalogue", await api.get("/activations"));
   } catch (error) {
@@ -118,5 +120,6 @@ async function load() {
 
 listenToTabs();
 listenToServer();
+followLayers(api, state);
 load();
 open(wanted());

@@ -22,8 +22,8 @@ const LEADS = {
 
 export function mount(section, context) {
   const { state, choice } = context;
-  const title = element("h2", {}, "Predict");
-  const lead = element("p", { class: "quiet" });
+  const title = element("h2", {}, TITLES.digits);
+  const lead = element("p", { class: "quiet" }, LEADS.digits);
   const trouble = element("div", {});
   const pad = createPad({ onChange: drawn });
   const picture = inputCard(pad, context, trouble);
@@ -57,7 +57,7 @@ export function mount(section, context) {
   state.on("input", (input) => {
     if (input.kind !== "drawing") pad.show(input.values);
   });
-  state.on("trouble", (error) => fill(trouble, problem(error)));
+  state.on("trouble", (error) => fill(trouble, error && problem(error)));
   acceptDrops(section, context, trouble);
 }
 
@@ -80,7 +80,7 @@ function inputCard(pad, context, trouble) {
 function controls(context, trouble) {
   const { state, choice } = context;
   const tasks = TASKS.map(([name, text]) => ({ name, button: element("button", {
-    type: "button", hidden: true, "aria-pressed": "false", onclick: () => attempt(choice.startWith(name), trouble),
+    type: "button", "aria-pressed": "false", onclick: () => attempt(choice.startWith(name), trouble),
   }, text) }));
   const select = element("select", { id: uniqueId("network") });
   select.addEventListener("change", () => attempt(choice.choose(select.value), trouble));

@@ -2,6 +2,7 @@
 
 import { element, fill, problem, uniqueId } from "./dom.js";
 import { fileRequest } from "./files.js";
+import { exampleRequest } from "./layers.js";
 import { diagnoseRequest, pictureShape, sheetOf } from "./networks.js";
 
 const COLUMNS = [
@@ -43,10 +44,7 @@ export function createReport(context) {
     about = model;
     state.set("report", null);
     if (pictureShape(model)) await onSamples(model);
-    else await show(model, "the example", {
-      method: "POST", path: `/diagnose/${encodeURIComponent(model.name)}`, headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(model.example.body), kind: "json",
-    });
+    else await show(model, "the example", exampleRequest(model));
   }
 
   function lookAgain() {

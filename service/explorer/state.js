@@ -8,7 +8,7 @@
  *   input     the picture that is looked at: {values: Float32Array(784), kind: "drawing" | "sample" | "file", name};
  *             of a sample also its {sheet, row, column}
  *   scale     how pixels are told to a model that does not say it itself: a name in SCALES of networks.js
- *   hidden    what the layers inside did with the input: {model, input, layers} as \`POST /diagnose\` tells them
+ *   hidden    what the layers inside did with the input: {model, input, layers} as `POST /diagnose` tells them
  *   unit      the hidden unit that is looked at, as {node, index}, or null
  *   report    what `POST /diagnose` said of many rows, null while that is not known
  *   trouble   the error that kept the page from knowing what is served

@@ -7,7 +7,7 @@ import { columnsFor, largest, shades } from "./units.js";
 
 const SPOKEN_FOR = 3; // answers that are named, on either side
 
-/** Gives {box, show(hidden)}; which unit it is stands in the state. */
+/** Gives {box, show()}; which unit it is stands in the state. */
 export function createUnit({ api, state, showSnippets }) {
   const heading = element("h3", {}, "A unit");
   const facts = element("p", {});

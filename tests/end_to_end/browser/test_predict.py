@@ -198,6 +198,7 @@ def test_model_of_a_stranger_that_takes_pictures_is_drawn_for(browser: Any, serv
 
 
 def test_model_of_another_shape_is_asked_with_its_example(browser: Any, serve: Any, strangers: Path) -> None:
+    browser.expected = ["422"]
     server = serve("--models", str(strangers), "--no-shipped-models", "--default-model", "pair")
     browser.open(server)
     assert browser.text("h2") == "Ask pair"

@@ -10,6 +10,9 @@ const OPENING = { digits: [3, 3], fashion_mnist: [9, 0] }; // class and column o
 export function createChoice(api, state) {
   const known = new Map();
   const sheets = new Map();
+  // Count what was chosen: an answer that comes late takes no later choice back.
+  let models = 0;
+  let pictures = 0;
 
   /** `GET /models/{model}`, once for each. */
   function describe(name) {
@@ -21,9 +24,12 @@ export function createChoice(api, state) {
     return known.get(name);
   }
 
-  /** Makes a model the one that is looked at. Throws ApiError. */
+  /** Makes a model the one that is looked at, unless another has been asked for meanwhile. Throws ApiError. */
   async function choose(name) {
-    state.set("model", await describe(name));
+    models += 1;
+    const mine = models;
+    const model = await describe(name);
+    if (mine === models) state.set("model", model);
   }
 
   function sheetNamed(name) {
@@ -37,7 +43,10 @@ export function createChoice(api, state) {
 
   /** Makes a test image the picture that is looked at. */
   async function pick(name, row, column) {
+    pictures += 1;
+    const mine = pictures;
     const found = await sheetNamed(name);
+    if (mine !== pictures) return;
     state.set("input", {
       values: found.picture(row, column), kind: "sample", sheet: name, row, column,
       name: `${found.labels[row]}, test image ${found.numbers[row][column]}`,
@@ -46,20 +55,23 @@ export function createChoice(api, state) {
 
   /** Chooses a model, with a picture that suits it. */
   async function startWith(name) {
+    models += 1;
+    const mine = models;
     const model = await describe(name);
-    if (pictureShape(model)) {
-      const suiting = sheetOf(model) ?? "digits";
-      await pick(suiting, ...OPENING[suiting]);
-    }
-    state.set("model", model);
+    const suiting = sheetOf(model) ?? "digits";
+    if (mine === models && pictureShape(model)) await pick(suiting, ...OPENING[suiting]);
+    if (mine === models) state.set("model", model);
   }
 
   sheetNamed(FIRST).catch(() => {}); // it will be wanted, and need not wait for the list of models
-  state.on("models", async (models) => {
+  state.on("input", () => {
+    pictures += 1;
+  });
+  state.on("models", async (served) => {
     known.clear(); // what is served may be another version now
-    if (state.get("model")) return;
-    const names = models.models.filter((one) => one.versions.length).map((one) => one.name);
-    const first = names.includes(FIRST) ? FIRST : names.includes(models.default) ? models.default : names[0];
+    if (models > 0) return;
+    const names = served.models.filter((one) => one.versions.length).map((one) => one.name);
+    const first = names.includes(FIRST) ? FIRST : names.includes(served.default) ? served.default : names[0];
     if (first) await startWith(first).catch((error) => state.set("trouble", error));
   });
 

@@ -12,6 +12,7 @@ export function createHidden({ state, open }) {
   const words = element("div", { class: "quiet words" }, "\u00a0");
   const heading = element("h3", {}, "What lights up inside");
   const box = element("div", { class: "card hidden-card" }, heading,
+    element("p", { class: "quiet" }, "Each square is one of them: the bluer, the stronger it responds to this picture."),
     element("div", { class: "figures" },
       element("figure", {}, seen, element("figcaption", { class: "quiet" }, "The 784 pixels that go in")),
       element("figure", {}, units, words)),

@@ -3,6 +3,7 @@
 import { element, fill, problem } from "./dom.js";
 import { hiddenLayers } from "./layers.js";
 import { pictureShape } from "./networks.js";
+import { createPicker } from "./picker.js";
 import { createReport } from "./report.js";
 import { createUnit } from "./unit.js";
 import { createUnitGrid } from "./unitgrid.js";
@@ -15,7 +16,7 @@ export function mount(section, context) {
   const grid = createUnitGrid(context);
   const unit = createUnit(context);
   const report = createReport(context);
-  fill(section, element("div", { class: "opening" }, element("div", {}, title, lead)), trouble,
+  fill(section, element("div", { class: "opening" }, element("div", {}, title, lead), element("div", { class: "controls" }, createPicker(context, trouble))), trouble,
     element("div", { class: "inside" }, grid.box, unit.box), report.box);
 
   state.on("model", (model) => {

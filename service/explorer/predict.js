@@ -7,6 +7,7 @@ import { createForm } from "./form.js";
 import { createHidden } from "./hidden.js";
 import { isCentred, knowsPictures, pictureShape, SCALES, sheetOf } from "./networks.js";
 import { createPad } from "./pad.js";
+import { attempt, createPicker } from "./picker.js";
 import { fromFile, fromStrokes } from "./picture.js";
 import { createSamples } from "./samples.js";
 
@@ -21,7 +22,7 @@ const LEADS = {
 };
 
 export function mount(section, context) {
-  const { state, choice } = context;
+  const { state } = context;
   const title = element("h2", {}, TITLES.digits);
   const lead = element("p", { class: "quiet" }, LEADS.digits);
   const trouble = element("div", {});
@@ -71,7 +72,7 @@ function inputCard(pad, context, trouble) {
     element("div", { class: "tools" },
       element("button", { type: "button", onclick: pad.clear }, "Clear"),
       element("button", { type: "button", onclick: pad.undo }, "Undo"),
-      element("button", { type: "button", onclick: () => chooser.click() }, "Open a file…"),
+      element("button", { type: "button", onclick: () => chooser.click() }, "Open or drop a file…"),
       chooser));
   return { box };
 }
@@ -82,36 +83,21 @@ function controls(context, trouble) {
   const tasks = TASKS.map(([name, text]) => ({ name, button: element("button", {
     type: "button", "aria-pressed": "false", onclick: () => attempt(choice.startWith(name), trouble),
   }, text) }));
-  const select = element("select", { id: uniqueId("network") });
-  select.addEventListener("change", () => attempt(choice.choose(select.value), trouble));
   const scale = element("select", { id: uniqueId("scale") },
     Object.entries(SCALES).map(([name, { text }]) => element("option", { value: name }, text)));
   scale.addEventListener("change", () => state.set("scale", scale.value));
   const scaleBox = element("div", { class: "field", hidden: true }, element("label", { for: scale.id }, "Pixels as"), scale);
 
   state.on("models", ({ models }) => {
-    fill(select, models.map((one) => element("option", { value: one.name, disabled: !one.versions.length },
-      one.versions.length ? one.name : `${one.name} (${one.state})`)));
     for (const { name, button } of tasks) button.hidden = !models.some((one) => one.name === name && one.versions.length);
-    if (state.get("model")) select.value = state.get("model").name;
   });
   state.on("model", (model) => {
-    select.value = model.name;
     scaleBox.hidden = !pictureShape(model) || knowsPictures(model) || model.inputs[0].datatype.includes("INT");
     for (const { name, button } of tasks) button.setAttribute("aria-pressed", String(sheetOf(model) === name));
   });
   return element("div", { class: "controls" },
     element("div", { class: "segments", role: "group", "aria-label": "What to recognise" }, tasks.map(({ button }) => button)),
-    element("div", { class: "field" }, element("label", { for: select.id }, "Network"), select), scaleBox);
-}
-
-async function attempt(promise, trouble) {
-  fill(trouble);
-  try {
-    await promise;
-  } catch (error) {
-    fill(trouble, problem(error));
-  }
+    createPicker(context, trouble), scaleBox);
 }
 
 async function take(file, { state }, trouble) {

@@ -124,6 +124,9 @@ export function createReport(context) {
     box.classList.remove("dropping");
     take(event.dataTransfer.files[0]);
   });
+  state.on("scale", () => {
+    about = null;
+  });
   state.on("model", () => isShown && state.get("panel") === "inside" && look());
   return { box, look };
 }

@@ -89,7 +89,8 @@ class Browser:
         """The control that a screen reader would call so."""
 
         def found() -> WebElement | None:
-            return next((one for one in self.all(selector) if one.accessible_name == name), None)
+            candidates = self.run(CALLED, selector, name)  # asking the driver for the name of each would take long
+            return next((one for one in candidates if one.is_displayed() and one.accessible_name == name), None)
 
         return self.until(found, f"nothing is called `{name}`")
 
@@ -161,6 +162,11 @@ class Browser:
         return {host for url in sent if urlsplit(url).scheme in ("http", "https") and (host := urlsplit(url).hostname)}
 
 
+CALLED = """
+const [selector, name] = arguments;
+const text = (element) => (element.ariaLabel ?? element.labels?.[0]?.innerText ?? element.innerText).trim();
+return [...document.querySelectorAll(selector)].filter((element) => text(element) === name);
+"""
 RUN_AXE = "axe.run(document, {resultTypes: ['violations']}).then((found) => JSON.stringify(found.violations))"
 
 

@@ -91,6 +91,15 @@ def test_batch_of_ones_own_is_diagnosed(browser: Any, server: Any, tmp_path: Pat
     report_on(browser, "100 rows")
 
 
+def test_any_network_can_be_chosen_here_as_well(browser: Any, server: Any) -> None:
+    look(browser, server)
+    report_on(browser, "100 rows")
+    browser.named("Network", "select").send_keys("fashion_mnist_tanh")
+    browser.until(lambda: browser.text("h2") == "Inside fashion_mnist_tanh", "it is not chosen")
+    browser.until(lambda: "128 units of tanh" in browser.text(".grid-card h3"), "its units are not shown")
+    browser.until(lambda: "tanh" in browser.text(".report-card table"), "it is not reported on")
+
+
 def test_batch_that_does_not_fit_is_said_in_place(browser: Any, server: Any, tmp_path: Path) -> None:
     browser.expected = ["422"]
     look(browser, server)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,26 @@ BOOT = Path(__file__).parents[3] / "docs" / "images" / "boot.png"
 Points = Sequence[tuple[float, float]]  # of a pad that is 1 wide and 1 high, from its corner at the top left
 SEVEN: list[Points] = [[(0.25, 0.2), (0.75, 0.2), (0.45, 0.85)]]
 FOUR: list[Points] = [[(0.6, 0.12), (0.2, 0.62), (0.85, 0.62)], [(0.63, 0.35), (0.63, 0.9)]]
+
+
+def arc(x: float, y: float, wide: float, high: float, start: float, end: float) -> list[tuple[float, float]]:
+    """A part of an ellipse, from one angle to another in degrees; 0 is to the right, 90 below."""
+    angles = [math.radians(start + (end - start) * step / 24) for step in range(25)]
+    return [(x + wide * math.cos(angle), y + high * math.sin(angle)) for angle in angles]
+
+
+DIGITS: dict[str, list[Points]] = {
+    "0": [arc(0.5, 0.5, 0.28, 0.4, -90, 270)],
+    "1": [[(0.5, 0.1), (0.5, 0.9)]],
+    "2": [[*arc(0.5, 0.32, 0.25, 0.22, 200, 390), (0.25, 0.9), (0.8, 0.9)]],
+    "3": [arc(0.47, 0.3, 0.23, 0.2, 210, 450) + arc(0.47, 0.7, 0.26, 0.2, -90, 140)],
+    "4": FOUR,
+    "5": [[(0.75, 0.12), (0.32, 0.12), (0.28, 0.45), *arc(0.48, 0.65, 0.26, 0.24, -130, 130)]],
+    "6": [[(0.65, 0.1), (0.4, 0.35), *arc(0.5, 0.68, 0.22, 0.22, 190, 550)]],
+    "7": SEVEN,
+    "8": [arc(0.5, 0.3, 0.2, 0.18, 90, -270) + arc(0.5, 0.7, 0.24, 0.22, -90, 270)],
+    "9": [[*arc(0.5, 0.32, 0.22, 0.2, 0, -360), (0.72, 0.32), (0.66, 0.9)]],
+}
 
 
 def verdict(browser: Any) -> str:
@@ -87,6 +110,16 @@ def test_seven_drawn_with_a_finger_on_a_phone_is_read_above_the_drawing(browser:
     assert browser.text(".glance strong") == "7"
     bottom = browser.run("return document.querySelector('.pad').getBoundingClientRect().bottom")
     assert bottom < widths["phone"][1]  # drawing and answer are seen together, without scrolling
+
+
+def test_all_ten_digits_drawn_on_a_phone_are_read_whatever_their_size(browser: Any, server: Any, widths: Any) -> None:
+    browser.view(*widths["phone"])
+    ready(browser, server)
+    for size in (0.9, 0.45):
+        for label, strokes in DIGITS.items():
+            browser.named("Clear").click()
+            touch(browser, [[(x * size + 0.05, y * size + 0.05) for x, y in stroke] for stroke in strokes])
+            says(browser, label)
 
 
 def test_one_drawn_by_keyboard_alone_is_read(browser: Any, server: Any) -> None:
@@ -180,6 +213,36 @@ def test_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(browser: 
     serve("--port", str(port))
     says(browser, "7")
     browser.until(lambda: not browser.all("#banner"), "the banner stays")
+
+
+def test_page_waits_its_turn_while_the_server_is_too_busy(browser: Any, serve: Any, slow_models: Path) -> None:
+    server = serve("--models", str(slow_models), "--no-shipped-models", "--max-queue-rows", "1")
+    browser.expected = ["429"]
+    browser.open(server)
+    is_over = threading.Event()
+
+    def keep_busy() -> None:
+        while not is_over.is_set():
+            server.post("/predict/slow", {"inputs": 500})
+
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(6):
+            pool.submit(keep_busy)
+        try:
+            browser.until(lambda: send_and_see(browser), "it was never refused")
+        finally:
+            is_over.set()
+    browser.until(lambda: '"outputs":' in browser.text(".form pre"), "it was not sent again")
+    browser.until(lambda: not browser.all("#banner"), "the banner stays")
+
+
+def send_and_see(browser: Any) -> bool:
+    """Sends the example once more, and says whether the page is waiting for the server."""
+    button = browser.named("Send")
+    if button.is_enabled():
+        button.click()
+        time.sleep(0.2)
+    return any("Trying again" in banner.text for banner in browser.all("#banner"))
 
 
 def test_model_of_a_stranger_that_takes_pictures_is_drawn_for(browser: Any, serve: Any, strangers: Path) -> None:

@@ -5,6 +5,7 @@ import { fileRequest } from "./files.js";
 import { exampleRequest } from "./layers.js";
 import { diagnoseRequest, pictureShape, sheetOf } from "./networks.js";
 
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact" });
 const COLUMNS = [
   ["Layer", (layer) => layer.node],
   ["Activation", (layer) => layer.activation],
@@ -95,7 +96,7 @@ export function createReport(context) {
       plots.append(element("figure", {}, element("figcaption", {}, `How the values after ${layer.node} lie`), holder));
       const middles = counts.map((_, index) => (Number(edges[index]) + Number(edges[index + 1])) / 2);
       plot(holder, { series: [{ label: "values", color: "--series-1", ...bars }], data: [middles, counts], height: 200,
-        options: { legend: { show: true }, scales: { x: { time: false } } } });
+        options: { scales: { x: { time: false } }, axes: [{}, { size: 56, values: (_, ticks) => ticks.map(COMPACT.format) }] } });
     }
   }
 

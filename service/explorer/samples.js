@@ -32,7 +32,7 @@ export function createSamples({ state, choice }) {
     fill(grid, tiles);
     grid.setAttribute("aria-label", `${tiles.length} test images, ten of each class`);
     tiles[0].tabIndex = 0;
-    source.textContent = `${tiles.length} images that no network here has learned from. ${sheet.source}.`;
+    source.textContent = `${tiles.length} images that no shipped network has learned from. ${sheet.source}.`;
     mark();
   }
 

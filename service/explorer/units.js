@@ -28,6 +28,7 @@ export function paintUnits(canvas, values, most = largest(values)) {
   const columns = columnsFor(values.length);
   const rows = Math.ceil(values.length / columns);
   Object.assign(canvas, { width: columns * CELL, height: rows * CELL });
+  canvas.style.setProperty("max-width", `${columns * 1.75}rem`);
   const paper = canvas.getContext("2d");
   const shade = shades();
   values.forEach((value, index) => {

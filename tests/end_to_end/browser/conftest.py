@@ -50,7 +50,12 @@ OPTIONS = (
 collect_ignore_glob = [] if BROWSER and DRIVER else ["test_*.py"]
 
 
+measurements: list[str] = []  # told at the end, and not asserted: a machine may be busy with other things
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for text in measurements:
+        terminalreporter.write_line(f"measured: {text}")
     if not (BROWSER and DRIVER):
         terminalreporter.write_line(
             "NOT RUN: tests/end_to_end/browser. They need `apt-get install chromium chromium-driver`.", yellow=True
@@ -201,6 +206,12 @@ def browser(_driver: Chrome, serve: Any) -> Iterator[Browser]:
     found.complaints()
     assert not complaints
     assert hosts <= {"127.0.0.1"}
+
+
+@pytest.fixture(scope="session")
+def measured() -> Callable[[str], None]:
+    """Takes what the summary of all tests is to tell."""
+    return measurements.append
 
 
 @pytest.fixture(scope="session")

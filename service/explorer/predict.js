@@ -72,8 +72,9 @@ function inputCard(pad, context, trouble) {
     element("div", { class: "tools" },
       element("button", { type: "button", onclick: pad.clear }, "Clear"),
       element("button", { type: "button", onclick: pad.undo }, "Undo"),
-      element("button", { type: "button", onclick: () => chooser.click() }, "Open or drop a file…"),
-      chooser));
+      element("button", { type: "button", onclick: () => chooser.click() }, "Open file…"),
+      chooser),
+    element("p", { class: "quiet drop-hint" }, "Or drop a picture anywhere on this page."));
   return { box };
 }
 

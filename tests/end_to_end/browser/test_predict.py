@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -184,6 +185,33 @@ def test_file_is_turned_to_light_on_dark_and_read(browser: Any, server: Any, tmp
     ready(browser, server)
     browser.upload(".input-card input[type=file]", tmp_path / "seven.png")
     says(browser, "7")
+
+
+def test_picture_dropped_on_the_panel_is_read(browser: Any, server: Any) -> None:
+    ready(browser, server)
+    browser.named("Garments").click()
+    browser.named("Trouser, test image 2").click()
+    says(browser, "Trouser")
+    browser.run(DROP, b64encode(BOOT.read_bytes()).decode())
+    says(browser, "Ankle boot")
+
+
+DROP = """
+const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
+const dataTransfer = new DataTransfer();
+dataTransfer.items.add(new File([bytes], "boot.png", {type: "image/png"}));
+for (const name of ["dragover", "drop"]) {
+  const event = new DragEvent(name, {dataTransfer, bubbles: true, cancelable: true});
+  document.querySelector(".pad").dispatchEvent(event);
+}
+"""
+
+
+def test_answer_is_told_to_a_screen_reader_once_the_drawing_rests(browser: Any, server: Any) -> None:
+    ready(browser, server)
+    draw(browser, SEVEN)
+    said = "return document.getElementById('announcer').textContent"
+    browser.until(lambda: browser.run(said).startswith("7, "), "nothing is said")
 
 
 def test_file_that_is_no_picture_is_said_in_place(browser: Any, server: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import { element, fill, problem } from "./dom.js";
 import { latest } from "./latest.js";
 import { answerOf, pictureShape, predictRequest } from "./networks.js";
 
+const FIRST = "first prediction"; // for whoever looks at how soon it came
 const SETTLED_MS = 700; // after which a screen reader is told
 
 /** Gives {box}. */
@@ -40,7 +41,7 @@ export function createAnswer({ api, state, showSnippets, announce }) {
       head.firstChild.textContent = name;
       head.lastChild.textContent = share;
       bars.show(answer);
-      glance(name, share);
+      state.set("verdict", { name, share });
       say(`${name}, ${share}`);
     } else {
       head.firstChild.textContent = "Its answer is no list of scores";
@@ -48,13 +49,7 @@ export function createAnswer({ api, state, showSnippets, announce }) {
       fill(notes, element("pre", {}, JSON.stringify(body, null, 1).slice(0, 2000)));
     }
     time.textContent = timed(timing);
-    document.documentElement.dataset.firstPrediction ??= String(performance.now());
-  }
-
-  // On a narrow screen the answer is below the drawing: in short it stands above it as well.
-  function glance(name, share) {
-    const place = document.querySelector(".glance");
-    if (place) fill(place, element("strong", {}, name), ` ${share}`);
+    if (!performance.getEntriesByName(FIRST).length) performance.mark(FIRST);
   }
 
   function say(text) {

@@ -15,7 +15,7 @@ export function createComparison({ api, state, choice }) {
   const list = element("ul", { class: "comparison" });
   const notes = element("div", {});
   const count = element("span", {}, "activations");
-  const details = element("details", {}, element("summary", {}, "The same picture through each of ", count),
+  const details = element("details", { open: matchMedia("(min-width: 66rem)").matches }, element("summary", {}, "The same picture through each of ", count),
     element("p", { class: "quiet" }, "Networks of one recipe and one data set: only the activation in their hidden layer differs. Press one to look at it."),
     notes, list);
   const box = element("div", { class: "card comparison-card", hidden: true }, details);

@@ -66,8 +66,11 @@ export function mount(section, context) {
 function inputCard(pad, context, trouble) {
   const chooser = element("input", { type: "file", accept: "image/*", class: "unseen", "aria-label": "A picture file", tabindex: "-1" });
   chooser.addEventListener("change", () => take(chooser.files[0], context, trouble));
+  // On a narrow screen the answer is below the drawing: in short it stands above it as well.
+  const glance = element("p", { class: "glance", "aria-hidden": "true" });
+  context.state.on("verdict", ({ name, share }) => fill(glance, element("strong", {}, name), ` ${share}`));
   const box = element("div", { class: "card input-card" },
-    element("div", { class: "line" }, element("h3", {}, "Your picture"), element("p", { class: "glance", "aria-hidden": "true" })),
+    element("div", { class: "line" }, element("h3", {}, "Your picture"), glance),
     pad.box,
     element("div", { class: "tools" },
       element("button", { type: "button", onclick: pad.clear }, "Clear"),

@@ -10,6 +10,7 @@
  *   scale     how pixels are told to a model that does not say it itself: a name in SCALES of networks.js
  *   hidden    what the layers inside did with the input: {model, input, layers} as `POST /diagnose` tells them
  *   unit      the hidden unit that is looked at, as {node, index}, or null
+ *   verdict   what the chosen model says of the picture, in short: {name, share}
  *   report    what `POST /diagnose` said of many rows, null while that is not known
  *   trouble   the error that kept the page from knowing what is served
  *   panel     the id of the panel that is shown

@@ -6,6 +6,11 @@ import { sheet } from "./picture.js";
 const FIRST = "digits"; // what a newcomer can try at once: anybody can draw one
 const OPENING = { digits: [3, 3], fashion_mnist: [9, 0] }; // class and column of the first picture
 
+const NOTHING = {
+  message: "No network is served here.",
+  advice: "Start the server with --models and a folder of your own, or without --no-shipped-models. The activations are all there.",
+};
+
 /** Gives {describe, choose, sheet, startWith}; picks a model as soon as it is known what is served. */
 export function createChoice(api, state) {
   const known = new Map();
@@ -72,7 +77,8 @@ export function createChoice(api, state) {
     if (models > 0) return;
     const names = served.models.filter((one) => one.versions.length).map((one) => one.name);
     const first = names.includes(FIRST) ? FIRST : names.includes(served.default) ? served.default : names[0];
-    if (first) await startWith(first).catch((error) => state.set("trouble", error));
+    if (!first) state.set("trouble", NOTHING);
+    else await startWith(first).catch((error) => state.set("trouble", error));
   });
 
   return { describe, choose, pick, startWith, sheet: sheetNamed };

@@ -109,8 +109,9 @@ function listenToServer() {
 /** Fetches what every panel needs. */
 async function load() {
   try {
-    state.set("models", await api.get("/models"));
+    const models = await api.get("/models");
     state.set("trouble", null);
+    state.set("models", models);
     await new Promise((resolve) => setTimeout(resolve, wanted() === "activations" ? 0 : BEHIND_MS));
     state.set("catalogue", await api.get("/activations"));
   } catch (error) {

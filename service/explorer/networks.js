@@ -3,6 +3,8 @@
 import { jsonRequest } from "./api.js";
 import { PIXELS, SIDE } from "./picture.js";
 
+const MOST = 20; // classes that are all shown, in their own order; of more there are
+const BEST = 10; // the best ones
 const DIGITS = "0123456789".split("").join();
 
 /** How grey values from 0 to 1 become what a model was trained with, for models that do not say it themselves. */
@@ -70,14 +72,12 @@ function shaped(flat, sizes) {
 export function answerOf(model, body) {
   const found = rowOf(body);
   const values = Array.isArray(found) ? found.flat(Infinity).map(Number) : null;
-  if (!values?.length || values.length > 100) return null;
-  const labels = model.labels ?? [];
+  if (!values?.length || values.some(Number.isNaN)) return null;
   const sum = values.reduce((left, right) => left + right, 0);
-  return {
-    classes: values.map((value, index) => ({ label: labels[index] ?? String(index), value })),
-    top: values.indexOf(Math.max(...values)),
-    isShare: values.every((value) => value >= -1e-6) && Math.abs(sum - 1) < 0.01,
-  };
+  const isShare = values.every((value) => value >= -1e-6) && Math.abs(sum - 1) < 0.01;
+  const all = values.map((value, index) => ({ label: model.labels?.[index] ?? String(index), value }));
+  if (all.length > MOST) return { classes: all.sort((left, right) => right.value - left.value).slice(0, BEST), top: 0, isShare };
+  return { classes: all, top: values.indexOf(Math.max(...values)), isShare };
 }
 
 function rowOf(body) {

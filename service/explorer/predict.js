@@ -58,7 +58,10 @@ export function mount(section, context) {
   state.on("input", (input) => {
     if (input.kind !== "drawing") pad.show(input.values);
   });
-  state.on("trouble", (error) => fill(trouble, error && problem(error)));
+  state.on("trouble", (error) => {
+    fill(trouble, error && problem(error));
+    if (!state.get("model")) for (const box of forPictures) box.hidden = error !== null;
+  });
   acceptDrops(section, context, trouble);
 }
 

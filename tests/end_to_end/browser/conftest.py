@@ -222,7 +222,7 @@ def widths() -> Mapping[str, tuple[int, int]]:
 @pytest.fixture(scope="session")
 def strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models that the page knows nothing of: `picture` takes 1×28×28 floats and has no labels, `picture_bytes` bytes;
-    `pair` adds two inputs; `dense` has 4 inputs, 6 hidden units and 2 outputs."""
+    `wide` gives 50 numbers; `pair` adds two inputs; `dense` has 4 inputs, 6 hidden units and 2 outputs."""
     folder = tmp_path_factory.mktemp("strangers") / "models"
     folder.mkdir()
     dice = np.random.default_rng(5)
@@ -235,7 +235,7 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-SHAPES = {"w784": (784, 10), "w4": (4, 6), "w6": (6, 2)}
+SHAPES = {"w784": (784, 10), "w50": (784, 50), "w4": (4, 6), "w6": (6, 2)}
 FLATTEN = "f = Flatten <axis = 1> (%s) y = MatMul(f, w784)"
 STRANGERS = {
     "picture": ("(float[n, 1, 28, 28] x) => (float[n, 10] y)", FLATTEN % "x"),
@@ -243,6 +243,7 @@ STRANGERS = {
         "(uint8[n, 28, 28] x) => (float[n, 10] y)",
         f"c = Cast <to = 1> (x) {FLATTEN % 'c'}",
     ),
+    "wide": ("(float[n, 784] x) => (float[n, 50] y)", "y = MatMul(x, w50)"),
     "pair": ("(float[n, 2] a, float[n, 2] b) => (float[n, 2] sum)", "sum = Add(a, b)"),
     "dense": ("(float[n, 4] x) => (float[n, 2] y)", "h = MatMul(x, w4) r = Relu(h) y = MatMul(r, w6)"),
 }

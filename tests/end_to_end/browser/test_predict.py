@@ -278,7 +278,7 @@ def test_model_of_a_stranger_that_takes_pictures_is_drawn_for(browser: Any, serv
     browser.named("Pixels as", "select").send_keys("0 to 255")
     draw(browser, SEVEN)
     by_bytes = Select(browser.find(".controls select"))
-    assert [one.text for one in by_bytes.options] == ["dense", "pair", "picture", "picture_bytes"]
+    assert [one.text for one in by_bytes.options] == ["dense", "pair", "picture", "picture_bytes", "wide"]
     browser.until(lambda: browser.text(".timing").strip(), "no answer")
     same = browser.until(lambda: settled(browser), "no bars")
     by_bytes.select_by_visible_text("picture_bytes")
@@ -298,6 +298,20 @@ def test_model_of_another_shape_is_asked_with_its_example(browser: Any, serve: A
     area.send_keys('{"inputs": {"a": [[1, 2]]}}')
     browser.named("Send").click()
     assert "`b`" in browser.text(".form .problem")
+
+
+def test_server_without_a_network_says_so(browser: Any, serve: Any) -> None:
+    browser.open(serve("--no-shipped-models"))
+    assert "No network is served here" in browser.text("#predict .problem")
+    assert not browser.all(PAD)
+
+
+def test_of_many_classes_the_best_are_shown(browser: Any, serve: Any, strangers: Path) -> None:
+    server = serve("--models", str(strangers), "--no-shipped-models", "--default-model", "wide")
+    ready(browser, server)
+    bars = browser.until(lambda: settled(browser), "no bars")
+    assert len(bars) == 10
+    assert bars == sorted(bars, key=float, reverse=True)
 
 
 def test_token_is_asked_for_and_taken(browser: Any, serve: Any) -> None:

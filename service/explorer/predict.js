@@ -60,7 +60,7 @@ export function mount(section, context) {
   });
   state.on("trouble", (error) => {
     fill(trouble, error && problem(error));
-    if (!state.get("model")) for (const box of forPictures) box.hidden = error !== null;
+    if (error && !state.get("model")) for (const box of forPictures) box.hidden = true;
   });
   acceptDrops(section, context, trouble);
 }

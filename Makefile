@@ -9,7 +9,7 @@ DEV := .venv
 CUDA := .venv-cuda
 
 .PHONY: help serve ray test test-cuda test-ray test-scale check lint bench bench-cuda bench-overload bench-ray bench-start \
-    bench-triton capacity soak train study activations protos vendor manifests clean
+    bench-triton capacity soak train study activations sheets protos vendor manifests clean
 
 help:
 	@echo "make serve        start the server with the shipped models (PORT=8000)"
@@ -20,6 +20,7 @@ help:
 	@echo "make train        train the shipped networks again, from the real data sets"
 	@echo "make study        put what tutorials say of activations to the test (about 25 minutes on two cores)"
 	@echo "make activations  write the activations' graphs again"
+	@echo "make sheets       write the test images of the explorer again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
 	@echo "make capacity     from what a row and a request cost here to machines; writes docs/scaling.md (a minute)"
@@ -31,7 +32,7 @@ help:
 	@echo "make bench-cuda   the network and every activation on CUDA and the CPU (own environment, gigabytes)"
 	@echo "make bench-triton this service under Triton's Perf Analyzer, over HTTP and gRPC (PERF_ANALYZER=perf_analyzer)"
 	@echo "make manifests    render deploy/kubernetes and deploy/kserve with kubectl, for the tests to compare"
-	@echo "make vendor       fetch the files of the API page again"
+	@echo "make vendor       fetch what others wrote for the pages, and for their tests, again"
 
 serve: $(RUN)/ready
 	@$(RUN)/bin/actserve serve --port $(PORT)
@@ -141,6 +142,9 @@ study: $(DEV)/ready
 activations: $(DEV)/ready
 	@$(DEV)/bin/python -m models.activations
 
+sheets: $(DEV)/ready
+	@$(DEV)/bin/python -m models.sheets
+
 # protoc takes the public standard from where the client of its makers carries it; it knows no packages, so `sed` does.
 protos: $(DEV)/ready
 	@mkdir -p build/protos
@@ -153,13 +157,22 @@ protos: $(DEV)/ready
 	    --python_out=service/protos --pyi_out=service/protos model_config.proto grpc_service.proto
 	@sed -i 's/^import model_config_pb2 as/from service.protos import model_config_pb2 as/' service/protos/grpc_service_pb2.py*
 
+# Scripts of others come as one variable; an `export` behind it makes a module of the page of each.
 vendor:
-	@echo "==> fetching swagger-ui-dist 5.35.0 from npm"
+	@echo "==> fetching swagger-ui-dist 5.35.0, uplot 1.6.32, temml 0.13.5 and axe-core 4.14.1 from npm"
 	@rm -rf build/vendor && mkdir -p build/vendor
-	@cd build/vendor && npm pack --silent swagger-ui-dist@5.35.0 >/dev/null && tar xzf swagger-ui-dist-5.35.0.tgz
-	@grep -v sourceMappingURL build/vendor/package/swagger-ui.css > service/assets/swagger-ui.css
-	@sed 's|//# sourceMappingURL=.*||' build/vendor/package/swagger-ui-bundle.js > service/assets/swagger-ui-bundle.js
-	@cp build/vendor/package/LICENSE service/assets/swagger-ui.LICENSE.txt
+	@cd build/vendor && for package in swagger-ui-dist@5.35.0 uplot@1.6.32 temml@0.13.5 axe-core@4.14.1; do \
+	    name=$${package%@*}; mkdir $$name; \
+	    npm pack --silent $$package >/dev/null && tar xzf $$name-*.tgz -C $$name --strip-components=1 || exit 1; done
+	@grep -v sourceMappingURL build/vendor/swagger-ui-dist/swagger-ui.css > service/assets/swagger-ui.css
+	@sed 's|//# sourceMappingURL=.*||' build/vendor/swagger-ui-dist/swagger-ui-bundle.js > service/assets/swagger-ui-bundle.js
+	@cp build/vendor/swagger-ui-dist/LICENSE service/assets/swagger-ui.LICENSE.txt
+	@{ cat build/vendor/uplot/dist/uPlot.iife.min.js; echo 'export default uPlot;'; } > service/explorer/uplot.js
+	@cp build/vendor/uplot/dist/uPlot.min.css service/explorer/uplot.css
+	@cp build/vendor/uplot/LICENSE service/explorer/uplot.LICENSE.txt
+	@{ cat build/vendor/temml/dist/temml.min.js; echo; echo 'export default temml;'; } > service/explorer/temml.js
+	@cp build/vendor/temml/LICENSE service/explorer/temml.LICENSE.txt
+	@cp build/vendor/axe-core/axe.min.js tests/assets/axe.min.js
 
 manifests:
 	@mkdir -p tests/assets/kubernetes

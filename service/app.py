@@ -44,6 +44,7 @@ from service.routes import (
     catalogue,
     curve,
     diagnose,
+    explorer,
     health,
     kserve_v1,
     models,
@@ -51,6 +52,7 @@ from service.routes import (
     pages,
     platforms,
     predict,
+    weights,
 )
 from service.routes import repository as repository_control
 from service.scheduler import Scheduler
@@ -185,11 +187,13 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *diagnose.routes(repository, examiner),
         *models.routes(repository),
         *activations.routes(repository, live),
+        *weights.routes(repository, observers),
         *open_inference.routes(repository, engine, introspection),
         *repository_control.routes(control),
         *kserve_v1.routes(repository, of_platforms),
         *platforms.sagemaker(of_platforms, ready),
         *health.routes(health.Live(repository), ready, metrics, observe_all),
+        *explorer.routes(with_page=not settings.no_page),
         *pages.routes(repository, lambda: _framework().application(app).openapi()),
     ]
     routes = [*platforms.named(settings, of_platforms, ready, routes), *routes]

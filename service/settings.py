@@ -114,6 +114,7 @@ class Settings:
         None, ROUTE, "One more path for `GET /health/ready` (Vertex AI says `AIP_HEALTH_ROUTE`)."
     )
     cors_origin: str | None = setting(None, TEXT, "Origin whose pages may call this service from a browser.")
+    no_page: bool = setting(False, SWITCH, "Leave out the explorer, the page at `/`.")
 
     given: frozenset[str] = field(init=False, repr=False, compare=False)
     """The names of those that have not kept their default."""

@@ -18,6 +18,7 @@ from service.tensors import Array, TensorSpec
 
 PIECE_ROWS = 1024
 PIECE_BYTES = 1 << 28  # of what is observed of one piece
+MOST_BY_ROW = 1 << 18  # numbers of a layer that are told row by row
 
 
 def counted(model: Model, feeds: Feeds) -> int:
@@ -33,26 +34,38 @@ def counted(model: Model, feeds: Feeds) -> int:
 
 @dataclass(slots=True)
 class Record:
-    """One layer with what was measured of it so far, and the shape that all of its values would have as one tensor."""
+    """One layer with what was measured of it so far, and the shape that all of its values would have as one tensor;
+    `by_row` has the values themselves, [row, unit] of each piece, None where they are not kept."""
 
     layer: Layer
     measurement: Measurement
     shape: tuple[int, ...] = ()
+    by_row: list[Array] | None = None
 
     def add(self, seen: Observed, rows: int | None) -> None:
-        """Takes values in; `rows` is the axis along which pieces follow each other, None where the layer has none."""
+        """Takes values in; `rows` is the axis along which pieces follow each other, None where the layer has none.
+
+        Raises Unfit where more would have to be kept than is told."""
         axis = axes.chosen(self.layer.axis, seen.y.ndim)
         x = seen.x if seen.x.shape == seen.y.shape else np.broadcast_to(seen.x, seen.y.shape)
         self.measurement.add(x, seen.y, None if axis == rows else axis, self.layer.slope, seen.beside)
         before = self.shape[rows] if rows is not None and rows < len(self.shape) else 0
         self.shape = tuple(size + before * (index == rows) for index, size in enumerate(seen.y.shape))
+        if self.by_row is not None and rows is not None and rows < seen.y.ndim:
+            self._keep(_by_row(seen.y, rows, axis), self.by_row)
+
+    def _keep(self, values: Array, kept: list[Array]) -> None:
+        size = values.size + sum(piece.size for piece in kept)
+        if size > MOST_BY_ROW:
+            raise Unfit.at("query.by_row", f"at most {MOST_BY_ROW} numbers in layer `{self.layer.node}`", f"{size}")
+        kept.append(values)
 
 
 @dataclass(slots=True)
 class Diagnosis:
     """`inputs` are the model's, `is_joinable` says whether its rows are known not to touch each other; `split_into`
     tells of how many rows the pieces were in which rows went through although that is not known. `edges` are those by
-    which the values of a layer are counted, by its node."""
+    which the values of a layer are counted, by its node; `keeps_rows` has the values of each row kept as well."""
 
     observer: Observer
     inputs: Sequence[TensorSpec]
@@ -60,11 +73,13 @@ class Diagnosis:
     edges: Mapping[str, Array] = field(default_factory=dict)
     rows: int = 0
     split_into: int = 0
+    keeps_rows: bool = False
     records: list[Record] = field(init=False)
 
     def __post_init__(self) -> None:
         self.records = [
-            Record(layer, Measurement(layer.kind, self.edges.get(layer.node))) for layer in self.observer.layers
+            Record(layer, Measurement(layer.kind, self.edges.get(layer.node)), (), [] if self.keeps_rows else None)
+            for layer in self.observer.layers
         ]
 
     def add(self, feeds: Feeds, rows: int, run: Run) -> None:
@@ -112,6 +127,16 @@ class Diagnosis:
     def _piece(self, feeds: Feeds, start: int, end: int) -> dict[str, Array]:
         with_rows = {spec.name for spec in self.inputs}
         return {name: array[start:end] if name in with_rows else array for name, array in feeds.items()}
+
+
+def _by_row(y: Array, rows: int, units: int | None) -> Array:
+    """[row, unit]: of a unit with several values in a row their mean. Where no axis has the units, it is all one."""
+    exact = y if y.dtype.itemsize > 2 else y.astype(np.float32)
+    if units is None or units == rows:
+        exact, units = exact[..., None], exact.ndim
+    moved = np.moveaxis(exact, (rows, units), (0, -1))
+    found: Array = moved.reshape(len(moved), -1, moved.shape[-1]).mean(axis=1)
+    return found
 
 
 def _longer(one: Sequence[int], several: Sequence[int]) -> int | None:

@@ -28,6 +28,7 @@ class Case:
     feeds: Feeds
     rows: int
     bins: int
+    by_row: bool = False
     is_given_up: bool = False
     stop: Callable[[], None] = lambda: None
     arrived: float = field(default_factory=perf_counter)
@@ -64,7 +65,7 @@ class Examiner:
     def _examine(self, case: Case) -> tuple[bytes, Result]:
         began = perf_counter()
         looking = self._observers.of(case.model)
-        diagnosis = Diagnosis(looking, case.model.inputs, case.model.metadata.joinable)
+        diagnosis = Diagnosis(looking, case.model.inputs, case.model.metadata.joinable, keeps_rows=case.by_row)
         run, case.stop = looking.stoppable()
         if case.is_given_up:
             case.stop()

@@ -16,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from service import graph, nodes
-from service.diagnosis import axes, recognition, slopes
+from service.diagnosis import axes, recognition, slopes, weights
 from service.diagnosis.activation import Activation, Parameters
 from service.diagnosis.measurement import Slope
 from service.diagnosis.recognition import Unseen
+from service.diagnosis.weights import Weights
 from service.diagnosis.wiring import COPIES, Wiring
 from service.errors import ModelError, NotCarried, NotReady
 from service.model import Model
@@ -34,7 +35,8 @@ ENDS = {*COPIES, "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpos
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One activation as it is told. `axis` is that of its units where the graph tells it; `is_output` where what it
-    gives is what the model gives; `slope` is f'(x), from blocks of x, of y and of the third of what is observed."""
+    gives is what the model gives; `slope` is f'(x), from blocks of x, of y and of the third of what is observed;
+    `weights` is what goes into its units, where the graph has that as a constant."""
 
     node: str
     kind: str
@@ -43,6 +45,7 @@ class Layer:
     parameters: Parameters = field(default_factory=dict)
     axis: int | None = None
     is_output: bool = False
+    weights: Weights | None = None
 
 
 class Observed(NamedTuple):
@@ -167,6 +170,7 @@ def _layers(found: Sequence[Activation], wiring: Wiring) -> Iterator[Layer]:
             one.parameters,
             axes.told(one, wiring),
             _is_output(one.y, wiring),
+            weights.before(one.x, wiring),
         )
 
 

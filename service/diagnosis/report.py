@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from service.codecs import json
 from service.diagnosis import findings
 from service.diagnosis.diagnosis import Diagnosis, Record
 from service.diagnosis.moments import Moments
@@ -56,6 +57,7 @@ def layer(record: Record, bins: int = BINS) -> Told:
         "non_finite": sums["non_finite"],
         "pre_activation": _moments(measured.before) | {"non_finite": sums["non_finite_before"]},
         "histogram": {"edges": edges, "counts": counts},
+        **({"by_row": json.fragment(np.concatenate(record.by_row))} if record.by_row else {}),
     }
 
 

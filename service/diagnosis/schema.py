@@ -36,6 +36,7 @@ LAYER = _object(
         "histogram": _object({"edges": EDGES, "counts": COUNTS}),
     },
     parameters={"type": "object"},
+    by_row={"type": "array", "items": {"type": "array", "items": ref("FP64")}},
 )
 FINDING = _object(
     {

@@ -7,15 +7,18 @@ from typing import Any
 
 from service import instances
 from service.codecs import elements, media
-from service.diagnosis.diagnosis import counted
+from service.diagnosis.diagnosis import MOST_BY_ROW, counted
 from service.diagnosis.examiner import Case, Examiner
 from service.diagnosis.report import BINS, MAX_BINS
 from service.diagnosis.schema import DIAGNOSIS
 from service.engine import aside
 from service.errors import Unfit
 from service.exchange import Request, Response, Route
+from service.predictions import BOOLEANS
 from service.repository import Repository
 from service.schemas import BINARY, described, ref
+
+BY_ROW = f"adds the values of each unit for each row to each layer, up to {MOST_BY_ROW} of them"
 
 
 class Diagnose:
@@ -33,17 +36,17 @@ class Diagnose:
         given = media.content_type(request.headers, instances.taken(model))
         media.accepted(request.headers, (media.JSON,))
         batch = await aside(len(request.body), instances.decode, model, given, request.body)
-        bins = _bins(query, batch.parameters)
+        bins, by_row = _bins(query, batch.parameters), _by_row(query)
         rows = counted(model, batch.feeds)
         request.timings.decoded()
-        body, result = await self._examiner.examine(Case(model, batch.feeds, rows, bins))
+        body, result = await self._examiner.examine(Case(model, batch.feeds, rows, bins, by_row))
         request.timings.took(result)
         return Response(body)
 
 
 def _bins(query: Mapping[str, str], parameters: Mapping[str, Any]) -> int:
     """From the query or from the body's `parameters`."""
-    for place, names in (("query", query.keys() - {"version"}), ("parameters", parameters.keys())):
+    for place, names in (("query", query.keys() - {"version", "by_row"}), ("parameters", parameters.keys())):
         for name in names - {"bins"}:
             raise Unfit.at(f"{place}.{name[:60]}", "`bins`", "an unknown name")
     if "bins" in query and "bins" in parameters:
@@ -54,6 +57,13 @@ def _bins(query: Mapping[str, str], parameters: Mapping[str, Any]) -> int:
         where = "query" if text else "parameters"
         raise Unfit.at(f"{where}.bins", f"a whole number from 1 to {MAX_BINS}", text[:40] or elements.kind(value))
     return int(value)
+
+
+def _by_row(query: Mapping[str, str]) -> bool:
+    text = query.get("by_row", "false").lower()
+    if text not in BOOLEANS:
+        raise Unfit.at("query.by_row", "true or false", text[:40])
+    return BOOLEANS[text]
 
 
 def routes(repository: Repository, examiner: Examiner) -> list[Route]:
@@ -73,6 +83,7 @@ def _documentation(which: str) -> dict[str, object]:
         "tags": ["diagnose"],
         "parameters": [
             {"name": "bins", "in": "query", "schema": bins, "description": "bars of each histogram, at most"},
+            {"name": "by_row", "in": "query", "schema": {"type": "boolean", "default": False}, "description": BY_ROW},
             {"$ref": "#/components/parameters/version"},
         ],
         "requestBody": {

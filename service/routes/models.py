@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 from service.codecs import json
@@ -17,6 +18,7 @@ def describe(model: Model) -> dict[str, Any]:
     metadata = model.metadata
     notes = {name: note for name, note in metadata.notes.items() if name != PROPERTY}  # it is long, and told in short
     facts = {"task": metadata.task, "description": metadata.description, "labels": list(metadata.labels)}
+    image = {"image": asdict(metadata.image)} if metadata.image else {}
     return {
         "name": model.name,
         "version": model.version,
@@ -28,6 +30,7 @@ def describe(model: Model) -> dict[str, Any]:
         **({"not_carried": dict(model.session.not_carried)} if model.session.not_carried else {}),
         "parameters": [spec.as_dict() for spec in model.session.parameters],
         **{name: fact for name, fact in facts.items() if fact},
+        **image,
         "rows_are_joined": metadata.joinable,
         **({"metadata": notes} if notes else {}),
         **({"activation_reference": reference} if (reference := model.reference.told()) else {}),

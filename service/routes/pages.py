@@ -1,16 +1,15 @@
-"""What a person opens in a browser: the start page and the API documentation, all of it served from here."""
+"""The API documentation and the OpenAPI document, all of it served from here."""
 
 from __future__ import annotations
 
 import asyncio
-import html
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from service.codecs import json, media
 from service.errors import NotFound
-from service.exchange import Handler, Request, Response, Route, answer_json
+from service.exchange import Request, Response, Route
 from service.model import Model
 from service.openapi import TAGS, identity, paths
 from service.repository import Repository
@@ -19,34 +18,9 @@ from service.schemas import COMPONENTS
 ASSETS = Path(__file__).parent.parent / "assets"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".html": "text/html; charset=utf-8", ".svg": media.SVG}
 HTML = TYPES[".html"]
-PAGE = "text/html"
 # Swagger UI sets inline styles and draws its icons from data addresses; scripts come from here alone.
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 HEADERS = (("Content-Security-Policy", POLICY), ("X-Content-Type-Options", "nosniff"))
-VARY = (("Vary", "Accept"),)
-
-
-def _start(repository: Repository) -> Handler:
-    template = (ASSETS / "start.html").read_text()
-
-    async def start(request: Request) -> Response:
-        """The start page for a browser: what is served here and how to call it. For a client the word by which KServe's
-        first protocol tells liveness."""
-        if media.accepted(request.headers, (media.JSON, PAGE)) == media.JSON:
-            return answer_json({"status": "alive"}, headers=VARY)
-        models = _links("/models", repository.networks())
-        activations = _links("/activations", repository.activations())
-        page = template.replace("{{models}}", models).replace("{{activations}}", activations)
-        address = html.escape("http://" + request.headers.get("host", "127.0.0.1:8000"), quote=True)
-        page = page.replace("{{address}}", address)
-        return Response(page.encode(), HTML, headers=HEADERS + VARY)
-
-    return start
-
-
-def _links(path: str, models: Sequence[Model]) -> str:
-    names = [html.escape(model.name, quote=True) for model in models]
-    return "".join(f'<li><a href="{path}/{name}">{name}</a></li>' for name in names)
 
 
 async def docs(request: Request) -> Response:
@@ -92,7 +66,6 @@ class Schema:
 def routes(repository: Repository, openapi: Callable[[], dict[str, Any]]) -> list[Route]:
     hidden = {"is_documented": False}
     return [
-        Route("GET", "/", _start(repository), hidden, is_open=True),
         Route("GET", "/docs", docs, hidden, is_open=True),
         Route("GET", "/openapi.json", Schema(repository, openapi), hidden, is_open=True),
         Route("GET", "/assets/{file}", asset, hidden, is_open=True),

@@ -283,3 +283,38 @@ def test_timings_are_told(client: TestClient) -> None:
 
 def test_body_that_is_no_npy_is_400(client: TestClient, is_error: Any) -> None:
     is_error(post(client, "/diagnose", io.BytesIO(b"no npy").getvalue(), NPY), 400)
+
+
+# --- the values themselves ---
+
+
+def test_values_of_each_row_are_those_of_numpy(client: TestClient, rows: np.ndarray, shipped: Path, npy: Any) -> None:
+    model = onnx.load(shipped / "fashion_mnist" / "1" / "model.onnx")
+    weights = {one.name: onnx.numpy_helper.to_array(one).astype(np.float64) for one in model.graph.initializer}
+    after = np.maximum(rows @ weights["fc1.weight"].T + weights["fc1.bias"], 0)
+    for count in (1, 2, 1500):  # of which the last goes through in two pieces
+        told = post(client, "/diagnose?by_row=true", npy(rows[:count]), NPY).json()
+        relu, softmax = (np.array(layer["by_row"]) for layer in told["layers"])
+        assert relu == pytest.approx(after[:count], rel=1e-4, abs=1e-4)
+        assert softmax.sum(1) == pytest.approx(np.ones(count), rel=1e-6)
+    assert "by_row" not in post(client, "/diagnose", npy(rows[:2]), NPY).json()["layers"][0]
+
+
+def test_value_of_a_channel_is_the_mean_over_its_places(makers: Path, start: Any) -> None:
+    x = np.random.default_rng(0).random((3, 3, 9, 9), np.float32)
+    client = start(models=makers)
+    told = client.post("/diagnose/torch_picture?by_row=true", json={"instances": x.tolist()}).json()
+    values = np.array(told["layers"][0]["by_row"])
+    assert values.shape == (3, 4)
+    assert values.mean() == pytest.approx(told["layers"][0]["mean"], rel=1e-5)
+
+
+def test_activation_by_itself_tells_each_row(client: TestClient) -> None:
+    told = client.post("/diagnose/relu?by_row=true", json={"instances": [[-1, 2, "NaN"], [3, -4, 5]]}).json()
+    assert told["layers"][0]["by_row"] == [[0, 2, "NaN"], [3, 0, 5]]
+
+
+def test_more_values_than_are_told_is_422(client: TestClient, rows: np.ndarray, npy: Any, is_error: Any) -> None:
+    body = is_error(post(client, "/diagnose?by_row=true", npy(np.resize(rows, (2049, 784))), NPY), 422)
+    assert body["details"][0]["path"] == "query.by_row"
+    is_error(post(client, "/diagnose?by_row=perhaps", npy(rows[:1]), NPY), 422)

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from service.tensors import Array, TensorSpec
 
-MOST_ROWS = 1024  # that wait; what comes then is dropped
-MOST_BYTES = 1 << 24
+MOST_ROWS = 256  # that wait, which of ten busy networks come to some 10 MB; what comes then is dropped
+MOST_BYTES = 1 << 22
 MOST_OF_A_REQUEST = 256  # rows; of a model whose rows may touch each other only whole requests say something
 
 Feeds = Mapping[str, Array]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -34,10 +34,10 @@ from service.ledger import Ledger
 from service.lifecycle import Lifecycle
 from service.live.collector import Activations
 from service.live.live import Live
-from service.memory import Surplus
 from service.metrics import Metrics
 from service.model import Model
 from service.repository import Repository
+from service.rounds import Rounds
 from service.routes import (
     activate,
     activations,
@@ -59,15 +59,12 @@ from service.scheduler import Scheduler
 from service.session import Runtime
 from service.settings import Settings
 from service.vetting import Vetting
-from service.workers import Content, Workers
+from service.workers import Workers
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from service.rpc.server import RpcServer
-
-OBSERVE_S = 1.0
-OBSERVE = "observe"  # what workers ask one another before metrics are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,43 +131,18 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     examiner = Examiner(observers)
     introspection = Introspection(repository, workers, settings)
 
-    def observe() -> None:
-        metrics.hand_over()
-        metrics.in_flight.set(len(front.under_way))
-        metrics.ready.set(not lifecycle.draining and not repository.problems())
-        metrics.queued_rows.set(scheduler.queued_rows + bursts.queued_rows)
-
-    surplus = Surplus()
-
-    def look_around() -> None:
-        observe()
-        heads.renew()
-        if lifecycle.is_quiet and not front.under_way:
-            surplus.give_back()
-
-    async def observed(_: Content) -> Content:
-        observe()
-        return {}
-
-    async def observe_all() -> None:
-        observe()
-        with suppress(ServiceError):  # one that is busy has told what it had a second ago
-            await workers.ask(OBSERVE, {}, OBSERVE_S)
-        await live.refresh()
-
-    workers.on(OBSERVE, observed)
+    rounds = Rounds(metrics, front, lifecycle, repository, scheduler, bursts, workers, live)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(_repeat(look_around))
-        measuring = asyncio.create_task(live.run())
+        tasks = [asyncio.create_task(rounds.run(heads.renew)), asyncio.create_task(live.run())]
         await workers.start()
         await control.start()
         yield
         await control.close()
         await workers.close()
-        watching.cancel()
-        measuring.cancel()
+        for task in tasks:
+            task.cancel()
         live.close()
         examiner.close()
         scheduler.close()
@@ -192,7 +164,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         *repository_control.routes(control),
         *kserve_v1.routes(repository, of_platforms),
         *platforms.sagemaker(of_platforms, ready),
-        *health.routes(health.Live(repository), ready, metrics, observe_all),
+        *health.routes(health.Live(repository), ready, metrics, rounds.observe_all),
         *explorer.routes(with_page=not settings.no_page),
         *pages.routes(repository, lambda: _framework().application(app).openapi()),
     ]
@@ -223,13 +195,6 @@ def _control(
     copies = Copies(shared / "models" if shared is not None and changes else None)
     agreement = Agreement(repository, vetting, Ledger(shared), workers, scheduler, watch, copies)
     return Control(settings, repository, agreement, metrics)
-
-
-async def _repeat(look_around: Callable[[], None]) -> None:
-    """With several workers one answers `/metrics` for all, so each writes down its own state beforehand."""
-    while True:
-        look_around()
-        await asyncio.sleep(OBSERVE_S)
 
 
 class _Unmatched:

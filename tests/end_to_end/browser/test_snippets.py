@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ LIMIT_S = 60
 
 
 @pytest.fixture
-def page(browser: Any, server: Any) -> Iterator[Any]:
+def page(browser: Any, server: Any) -> Any:
     """With the first prediction on it."""
     start(browser, server)
-    yield browser
+    return browser
 
 
 def start(browser: Any, server: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
 LIMIT_S = 60
@@ -158,3 +160,37 @@ def test_token_is_never_in_what_is_copied(browser: Any, serve: Any, tmp_path: Pa
         assert "correct horse" not in text
         said = run(text.replace("YOUR_TOKEN", "correct horse"), tmp_path)
         assert browser.text(".answer-card .verdict strong") in said
+
+
+def test_curve_is_the_same_in_every_way(page: Any, server: Any, tmp_path: Path) -> None:
+    page.panel("Activations")
+    field = page.find(".pick[aria-label=elu] input[type=number]")
+    field.clear()
+    field.send_keys("0.5", Keys.ENTER)
+    card = ".knowledge article[aria-label=elu]"
+    page.until(lambda: "alpha=0.5" in copy(page, card, "curl"), "the request does not follow")
+    told = server.get("/activations/elu/curve?alpha=0.5").json()
+    for answer in (
+        json.loads(shell(copy(page, card, "curl"), tmp_path)),
+        ast.literal_eval(python(copy(page, card, "Python"), tmp_path)),
+        javascript(page, copy(page, card, "JavaScript"))[0],
+    ):
+        assert answer == told
+    said = python(
+        f"{copy(page, card, 'tritonclient')}\nassert np.array_equal(x0, np.array({told['x']}, np.float32))", tmp_path
+    )
+    assert f"{told['y'][0]:.8f}"[:8] in said
+
+
+def test_tensor_is_the_same_in_every_way(page: Any, tmp_path: Path) -> None:
+    page.panel("Activations")
+    page.named("softmax").click()
+    page.named("Random tensor").click()
+    card = ".knowledge article[aria-label=softmax]"
+    page.until(lambda: "/activate/softmax" in copy(page, card, "curl"), "the request does not follow")
+    answer = json.loads(shell(copy(page, card, "curl"), tmp_path))
+    assert answer["shape"] == [64, 64]
+    assert ast.literal_eval(python(copy(page, card, "Python"), tmp_path)) == answer
+    assert javascript(page, copy(page, card, "JavaScript")) == [answer]
+    check = f"assert np.array_equal(result.as_numpy('y'), np.array({answer['tensor']}, np.float32))"
+    python(f"{copy(page, card, 'tritonclient')}\n{check}", tmp_path)

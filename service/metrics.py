@@ -102,6 +102,12 @@ class Metrics:
         self.queued_rows = Gauge(
             "actserve_queue_rows", "Rows waiting for a run.", multiprocess_mode="livesum", registry=registry
         )
+        self.resident_bytes = Gauge(
+            "actserve_resident_bytes",
+            "Memory that the workers hold; what several of them share is counted for each.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self.ready = Gauge(
             "actserve_ready", "1 when requests should be sent here.", multiprocess_mode="livemin", registry=registry
         )

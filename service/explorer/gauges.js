@@ -16,8 +16,9 @@ const TILES = {
   flight: "being answered",
   queue: "rows waiting",
   rowsPerRun: "rows in a run",
+  memory: "of memory, with all models",
 };
-const TITLES = ["Route", "per second", "p50", "p99", "requests", "errors"];
+const TITLES = ["Route", "per second", "p50", "p99", "requests in all", "errors in all"];
 
 /** Gives {box, take(samples)}, for each look at `/metrics`. */
 export function createGauges({ showSnippets }) {
@@ -34,16 +35,16 @@ export function createGauges({ showSnippets }) {
     list,
     element("div", { class: "pair" },
       element("figure", {}, element("figcaption", {}, "Requests per second, last two minutes"), rate),
-      element("figure", {}, element("figcaption", {}, "Milliseconds to the answer: half (line), 99 of 100 (dashes)"), time)),
-    element("div", { class: "pair" }, element("div", { class: "routes" }, element("h4", {}, "By route, since the start"), table, reasons),
-      element("div", { class: "runs" }, element("h4", {}, "Runs by their rows, since the start"), none, runs.box)),
+      element("figure", {}, element("figcaption", {}, "Time to the answer in ms: half, and 99 of 100 (dashed)"), time)),
+    element("div", { class: "routes" }, element("h4", {}, "By route"), table, reasons),
+    element("div", { class: "runs" }, element("h4", {}, "Runs of models by their rows, since the start"), none, runs.box),
     snippets);
   let looks = [];
   let points = [];
   let plots = null;
 
   function make() {
-    const options = { legend: { show: false }, cursor: { show: false }, scales: { x: { time: true, range: (chart, _, most) => [most - KEPT_S, most] }, y: { range: (chart, _, most) => [0, Math.max(most * 1.1, 1)] } } };
+    const options = { legend: { show: false }, cursor: { show: false }, axes: [{ values: (_, all) => all.map((at) => (at === 0 ? "now" : `−${-at} s`)) }, { size: 50 }], scales: { x: { time: false, range: () => [-KEPT_S, 0] }, y: { range: (chart, _, most) => [0, Math.max(most * 1.1, 1)] } } };
     const line = { points: { show: false }, spanGaps: false };
     plots = [draw(rate, { series: [{ label: "requests", color: "--series-1", ...line }], data: [[], []], height: 160, options }),
       draw(time, { series: [{ label: "p50", color: "--series-1", ...line }, { label: "p99", color: "--series-2", dash: [8, 4], ...line }], data: [[], [], []], height: 160, options })];
@@ -58,7 +59,7 @@ export function createGauges({ showSnippets }) {
     while (looks.length > 2 && look.at - looks[1].at >= WINDOW_S) looks.shift();
     const first = looks[0];
     const figures = looks.length > 1 ? between(first, look) : null;
-    show({ ...figures, flight: Math.max(0, sum(samples, "actserve_requests_in_flight") - 1), queue: sum(samples, "actserve_queue_rows") }, figures !== null);
+    show({ ...figures, flight: Math.max(0, sum(samples, "actserve_requests_in_flight") - 1), queue: sum(samples, "actserve_queue_rows"), memory: sum(samples, "actserve_resident_bytes") }, figures !== null);
     if (figures) paint(figures);
     routes(byPath(first, look), looks.length > 1);
     sizes(runSizes(look));
@@ -66,18 +67,18 @@ export function createGauges({ showSnippets }) {
     reasons.textContent = errors.length ? `Errors by reason: ${errors.join(", ")}.` : "";
   }
 
-  function show({ perSecond, failedPerSecond, median, slowest, rowsPerRun, flight, queue }, isKnown) {
+  function show({ perSecond, failedPerSecond, median, slowest, rowsPerRun, flight, queue, memory }, isKnown) {
     const texts = { flight, queue, perSecond: isKnown ? perSecond.toFixed(1) : "–", failedPerSecond: isKnown ? failedPerSecond.toFixed(1) : "–",
-      median: milliseconds(median), slowest: milliseconds(slowest), rowsPerRun: rowsPerRun ? rowsPerRun.toFixed(1) : "–" };
+      memory: memory ? `${(memory / 1e6).toFixed(0)} MB` : "–", median: milliseconds(median), slowest: milliseconds(slowest), rowsPerRun: rowsPerRun ? rowsPerRun.toFixed(1) : "–" };
     for (const [name, text] of Object.entries(texts)) tiles[name].textContent = text;
     tiles.failedPerSecond.classList.toggle("bad", isKnown && failedPerSecond > 0);
   }
 
   function paint({ perSecond, median, slowest }) {
-    const now = Date.now() / 1000;
+    const now = looks.at(-1).at;
     points.push([now, perSecond, scaled(median), scaled(slowest)]);
     points = points.filter(([at]) => at > now - KEPT_S);
-    const column = (index) => points.map((point) => point[index]);
+    const column = (index) => points.map((point) => (index ? point[index] : point[0] - now));
     plots[0].update([column(0), column(1)]);
     plots[1].update([column(0), column(2), column(3)]);
   }

@@ -149,9 +149,7 @@ function createRow(name, act) {
     count(samples, model) {
       const of = (metric) => (samples.get(metric) ?? []).filter(({ labels }) => labels.model === model).reduce((total, { value }) => total + value, 0);
       const [rows, runs] = [of("actserve_rows_total"), of("actserve_run_rows_count")];
-      const held = of("actserve_model_bytes");
-      const memory = held ? `${(held / 1e6).toFixed(2)} MB of weights · ` : "";
-      counts.textContent = memory + (runs ? `${rows.toLocaleString("en")} rows in ${runs.toLocaleString("en")} runs` : "not run yet");
+      counts.textContent = runs ? `${rows.toLocaleString("en")} rows in ${runs.toLocaleString("en")} runs` : "not run yet";
     },
     work(what) {
       isBusy = true;

@@ -7,13 +7,13 @@ import { createServed } from "./served.js";
 import { createVitals } from "./vitals.js";
 
 const EVERY_MS = 2000;
-const SLOWER = 5; // so many looks from one to the next at what changes more slowly
+const SLOWER = 3; // so many looks from one to the next at what changes more slowly
 
 export function mount(section, context) {
   const { api } = context;
   const [gauges, served, vitals] = [createGauges(context), createServed(context), createVitals(context)];
   const lead = element("p", { class: "quiet" }, "\u00a0");
-  fill(section, element("div", { class: "opening" }, element("h2", {}, "Service"), lead), element("div", { class: "service" }, served.box, gauges.box, vitals.box));
+  fill(section, element("div", { class: "opening" }, element("h2", {}, "Service"), lead), element("div", { class: "service" }, gauges.box, served.box, vitals.box));
   let isShown = false;
   let ending = null;
 

@@ -3,7 +3,6 @@
 import { jsonRequest } from "./api.js";
 import { POINTS } from "./curves.js";
 import { element, uniqueId } from "./dom.js";
-import { told } from "./parameters.js";
 import { bySlot, lines } from "./picks.js";
 import { draw } from "./plot.js";
 import { createReading, text } from "./reading.js";
@@ -26,17 +25,15 @@ export function createAccuracy({ api }) {
 
   function request(pick, { reach }, datatype = "FP32") {
     const x = places(reach);
-    const rounded = Object.fromEntries(Object.entries(told(pick)).map(([name, value]) => [name, typeof value === "number" ? Math.fround(value) : value]));
     const tensor = pick.about.elementwise ? x : x.map((value) => [value, 0]);
-    return jsonRequest(`/activate/${encodeURIComponent(pick.about.name)}`, { tensor, parameters: rounded, datatype });
+    return jsonRequest(`/activate/${encodeURIComponent(pick.about.name)}`, { tensor, parameters: rounded(pick), datatype });
   }
 
   async function ask(pick, asked, signal) {
     const answers = await Promise.all(["FP32", "FP64"].map((datatype) => api.call(request(pick, asked, datatype), { signal })));
     const [single, exact] = answers.map(({ body }) => body.tensor.map((value) => Number(Array.isArray(value) ? value[0] : value)));
     const formula = NAIVE[pick.about.name];
-    const rounded = Object.fromEntries(Object.entries(pick.values).map(([name, value]) => [name, Math.fround(value)]));
-    const naive = formula ? places(asked.reach).map((value) => formula(value, rounded)) : null;
+    const naive = formula ? places(asked.reach).map((value) => formula(value, rounded(pick))) : null;
     // In JSON an FP32 number has the fewest digits that lead back to it.
     const rounds = single.map(Math.fround);
     return { pick, single, exact, naive, errors: errors(rounds, exact), naiveErrors: naive && errors(naive, exact) };
@@ -79,6 +76,11 @@ export function createAccuracy({ api }) {
 /** Places of the plot, all of them FP32 numbers. */
 function places(reach) {
   return Array.from({ length: POINTS }, (_, index) => Math.fround(-reach + (2 * reach * index) / (POINTS - 1)));
+}
+
+/** All parameters as FP32 numbers, so that both types are asked the same: 0.01 is another number in each. */
+function rounded({ values }) {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, typeof value === "number" ? Math.fround(value) : value]));
 }
 
 function errors(values, exact) {

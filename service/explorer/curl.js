@@ -1,6 +1,6 @@
 // A request as a command for a POSIX shell.
 
-import { answered, broken, file, head, isBinary, jsonOf } from "./payload.js";
+import { answered, broken, file, head, isFile, jsonOf } from "./payload.js";
 
 const SHORT = 160;
 
@@ -17,7 +17,7 @@ export function curl(request, { hasToken }) {
 function withBody(words, request) {
   const { body } = request;
   if (body === null) return words.join(" ");
-  if (isBinary(request)) return withFile(words, file(request));
+  if (isFile(request)) return withFile(words, file(request));
   if (body.length <= SHORT && !body.includes("\n")) return [...words, "--data-raw", quoted(body)].join(" ");
   const text = jsonOf(request) === null ? body : broken(body);
   return here([...words, "--data-binary", "@-"].join(" "), text);

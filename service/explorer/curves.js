@@ -18,7 +18,7 @@ export function curveRequest(pick, reach) {
 export function createCurves({ api }) {
   const reading = createReading(POINTS);
   const [values, slopes] = [element("div", { class: "plot" }), element("div", { class: "plot" })];
-  const about = element("p", { class: "quiet" });
+  const about = element("p", { class: "quiet" }, "\u00a0");
   const box = element("div", { class: "view" },
     element("div", { class: "pair" },
       element("figure", {}, element("figcaption", {}, "The function"), values),

@@ -36,7 +36,7 @@ export function createGauges({ showSnippets }) {
     element("div", { class: "pair" },
       element("figure", {}, element("figcaption", {}, "Requests per second, last two minutes"), rate),
       element("figure", {}, element("figcaption", {}, "Time to the answer in ms: half, and 99 of 100 (dashed)"), time)),
-    element("div", { class: "routes" }, element("h4", {}, "By route"), table, reasons),
+    element("div", { class: "routes" }, element("h4", {}, "By route"), table),
     element("div", { class: "runs" }, element("h4", {}, "Runs of models by their rows, since the start"), none, runs.box),
     snippets);
   let looks = [];
@@ -88,7 +88,7 @@ export function createGauges({ showSnippets }) {
       element("thead", {}, element("tr", {}, TITLES.map((title) => element("th", { scope: "col" }, title)))),
       element("tbody", {}, rows.map(({ path, perSecond, median, slowest, total, failed }) => element("tr", {}, element("th", { scope: "row" }, element("code", {}, path)),
         [isKnown ? perSecond.toFixed(1) : "–", milliseconds(median), milliseconds(slowest), total.toLocaleString("en"), failed.toLocaleString("en")].map((cell) => element("td", {}, cell))))))
-      : element("p", { class: "quiet" }, "Nobody has asked anything yet."));
+      : element("p", { class: "quiet" }, "Nobody has asked anything yet."), reasons);
   }
 
   function sizes(found) {

@@ -1,6 +1,6 @@
 // A request as JavaScript: a module for Node, or for the console of this page.
 
-import { answered, broken, file, head, isBinary, jsonOf } from "./payload.js";
+import { answered, broken, file, head, isFile, jsonOf } from "./payload.js";
 
 const READ = {
   json: "console.log(await answer.json());",
@@ -24,7 +24,7 @@ export function javascript(request, { hasToken }) {
 
 function body(request) {
   if (request.body === null) return { before: [], value: null };
-  if (isBinary(request)) return ofFile(file(request));
+  if (isFile(request)) return ofFile(file(request));
   const read = jsonOf(request);
   const isExact = read !== null && JSON.stringify(read) === request.body; // a large integer is not
   return { before: [], value: isExact ? `JSON.stringify(${broken(request.body)})` : JSON.stringify(request.body) };

@@ -25,16 +25,16 @@ export function answered({ method, path, headers, kind }) {
   return kind === "npy" && /^\/(predict|activate)\b/.test(path) ? "npy" : "json";
 }
 
-/** A binary body: {name} of its file, and {base64}, null where that would be too long to paste. */
+/** Such a body: {name} of its file, and {base64}, null where that would be too long to paste. */
 export function file(request) {
-  const bytes = new Uint8Array(request.body);
+  const bytes = typeof request.body === "string" ? new TextEncoder().encode(request.body) : new Uint8Array(request.body);
   const name = request.name ?? `body.${ENDINGS[request.kind] ?? "bin"}`;
   return { name, base64: bytes.length > LONGEST_INLINE ? null : lines(base64(bytes)) };
 }
 
-/** Whether the body is bytes rather than text. */
-export function isBinary({ body }) {
-  return body !== null && typeof body !== "string";
+/** Whether the body is a file's: bytes, or a text of somebody's own that is too long to paste. */
+export function isFile({ body, name }) {
+  return body !== null && (typeof body !== "string" || (name !== undefined && body.length > LONGEST_INLINE));
 }
 
 /** The body's text, or null where it is not JSON. */

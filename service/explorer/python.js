@@ -1,6 +1,6 @@
 // A request as Python: its standard library alone, and NumPy where the answer is a NumPy file.
 
-import { answered, broken, file, head, isBinary, jsonOf } from "./payload.js";
+import { answered, broken, file, head, isFile, jsonOf } from "./payload.js";
 
 const READ = {
   json: "    print(json.load(answer))",
@@ -30,7 +30,7 @@ export function python(request, { hasToken }) {
 
 function body(request) {
   if (request.body === null) return { before: [], value: null, needs: [] };
-  if (isBinary(request)) return ofFile(file(request));
+  if (isFile(request)) return ofFile(file(request));
   if (jsonOf(request) === null) return { before: [`body = ${string(request.body)}`], value: "body.encode()", needs: [] };
   return { before: [`body = ${literal(broken(request.body))}`], value: "json.dumps(body).encode()", needs: ["json"] };
 }

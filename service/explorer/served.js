@@ -13,7 +13,7 @@ export function createServed(context) {
   const snippets = element("div", {});
   const key = createKey();
   const box = element("div", { class: "card" }, element("h3", {}, "Models"),
-    element("p", { class: "quiet" }, "Loading and unloading work where the server runs with ", element("code", {}, "--model-control explicit"), "."),
+    element("p", { class: "quiet hint" }, "Loading and unloading work where the server runs with ", element("code", {}, "--model-control explicit"), "."),
     notes, key.box, list, more, snippets);
   const rows = new Map();
   let samples = new Map();

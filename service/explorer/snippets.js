@@ -52,6 +52,7 @@ function createBlock(api, choice) {
 
   async function choose(way) {
     open = way;
+    said.textContent = ""; // so that it is told each time
     mark();
     const found = await refresh();
     if (found) said.textContent = found.why ?? `${(await copied(code)) ? "Copied." : "Select it and copy it: this browser would not."} ${WAYS[way][1]}`;

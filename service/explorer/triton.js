@@ -1,6 +1,6 @@
 // A request as Python with Triton's client, for what the Open Inference Protocol can ask.
 
-import { broken, file, head, isBinary, jsonOf } from "./payload.js";
+import { broken, file, head, isFile, jsonOf } from "./payload.js";
 import { literal, string } from "./python.js";
 
 const TYPES = { BOOL: "bool_", FP16: "float16", FP32: "float32", FP64: "float64", BYTES: "object_" };
@@ -47,9 +47,10 @@ function printed(method, model) {
 async function predict(request, name, query, describe) {
   if (request.kind === "picture") return { why: "Triton's client sends tensors, and a picture becomes one in the service only for /predict." };
   const model = await describe(name);
+  if (isFile(request) && request.kind !== "npy") return { why: "What is in this file is too long to be pasted as code. The other three read it by its name." };
   const unfit = model.inputs.find(({ datatype }) => !typeOf(datatype));
   if (unfit) return { why: `NumPy has no ${unfit.datatype}, the type of ${unfit.name}.` };
-  const columns = isBinary(request) ? fromFile(request, model) : fromJson(request, model);
+  const columns = isFile(request) ? fromFile(request, model) : fromJson(request, model);
   if (!columns) return { why: "What is in the request does not fit the model's inputs." };
   const version = query.has("version") ? `, model_version=${string(query.get("version"))}` : "";
   return { needsNumpy: true, calls: (headers) => [...inputs(columns), ...infer(name, columns, version + headers), ...ALL] };
@@ -105,7 +106,7 @@ function infer(name, columns, more) {
 }
 
 function activate(request, name, verb, query) {
-  const body = isBinary(request) ? null : jsonOf(request);
+  const body = isFile(request) ? null : jsonOf(request);
   if (!body || "wrt" in body || query.has("wrt")) return { why: "Shown for tensors in JSON only." };
   const datatype = body.datatype ?? "FP32";
   if (!typeOf(datatype)) return { why: `NumPy has no ${datatype}.` };

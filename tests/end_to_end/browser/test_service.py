@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -206,3 +208,38 @@ def test_panel_is_usable_at_every_width(browser: Any, server: Any, widths: Any) 
     for width, height in widths.values():
         browser.view(width, height)
         assert browser.run("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("way", ["curl", "Python", "tritonclient", "JavaScript"])
+def test_loading_is_the_same_as_pasted(browser: Any, serve: Any, tmp_path: Path, way: str) -> None:
+    server = serve(*EXPLICIT)
+    browser.command("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    start(browser, server)
+    browser.named("Load fashion_mnist_tanh").click()
+    browser.named("Unload fashion_mnist_tanh")
+    assert server.post("/v2/repository/models/fashion_mnist_tanh/unload", b"").status == 200
+    next(one for one in browser.all(".served ~ div .ways button") if one.text == way).click()
+    browser.until(lambda: browser.text(".served ~ div .said").startswith("Copied."), "it is not copied")
+    text = browser.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    if way == "JavaScript":
+        script = f"const done = arguments[0]; (async () => {{ {text}\n }})().then(() => done())"
+        browser.driver.execute_async_script(script)
+    else:
+        command = ["bash", "-c", text] if way == "curl" else [sys.executable, "-W", "error", "-c", text]
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    assert server.get("/models/fashion_mnist_tanh").status == 200
+
+
+@pytest.mark.parametrize("width", ["phone", "wide"])
+def test_nothing_moves_while_figures_come(browser: Any, server: Any, widths: Any, width: str) -> None:
+    browser.view(*widths[width])
+    browser.open(server, f"/?{width}#service")
+    browser.find(".served li")
+    where = "return ['h2', '.gauges', '.tiles', '.routes', '.runs'].map((one) => "
+    where += "Math.round(document.querySelector(`#service ${one}`).getBoundingClientRect().y))"
+    before = browser.run(where)
+    for name in ("relu", "elu", "gelu", "silu"):
+        server.post(f"/activate/{name}/gradient", {"tensor": [1]})
+        server.post(f"/v2/models/{name}/infer", {"inputs": []})
+    browser.until(lambda: "/v2/models/{model}/infer" in browser.text(".routes"), "they are not counted")
+    assert browser.run(where) == before

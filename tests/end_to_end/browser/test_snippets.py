@@ -107,6 +107,7 @@ def test_what_the_open_protocol_cannot_ask_is_said(page: Any) -> None:
 
 def test_batch_of_ones_own_is_diagnosed_as_pasted(page: Any, tmp_path: Path, rows: Any) -> None:
     page.panel("Inside")
+    page.find(".report-card")
     np.save(tmp_path / "it's mine.npy", rows[:4])
     page.upload(".report-card input[type=file]", tmp_path / "it's mine.npy")
     page.until(lambda: "4 rows" in page.text(".report-card h3"), "no report")
@@ -121,6 +122,7 @@ def test_batch_of_ones_own_is_diagnosed_as_pasted(page: Any, tmp_path: Path, row
 
 def test_long_batch_is_read_from_its_file(page: Any, tmp_path: Path, rows: Any) -> None:
     page.panel("Inside")
+    page.find(".report-card")
     np.save(tmp_path / "long.npy", np.tile(rows, (3, 1)))
     page.upload(".report-card input[type=file]", tmp_path / "long.npy")
     page.until(lambda: "96 rows" in page.text(".report-card h3"), "no report")
@@ -194,3 +196,15 @@ def test_tensor_is_the_same_in_every_way(page: Any, tmp_path: Path) -> None:
     assert javascript(page, copy(page, card, "JavaScript")) == [answer]
     check = f"assert np.array_equal(result.as_numpy('y'), np.array({answer['tensor']}, np.float32))"
     python(f"{copy(page, card, 'tritonclient')}\n{check}", tmp_path)
+
+
+def test_long_file_of_text_is_read_by_its_name(page: Any, tmp_path: Path, rows: Any) -> None:
+    page.panel("Inside")
+    page.find(".report-card")
+    (tmp_path / "long.json").write_text(json.dumps({"instances": rows.tolist()}))
+    page.upload(".report-card input[type=file]", tmp_path / "long.json")
+    page.until(lambda: "32 rows" in page.text(".report-card h3"), "no report")
+    text = copy(page, ".report-card", "curl")
+    assert len(text) < 300
+    assert json.loads(shell(text, tmp_path))["rows"] == 32
+    assert "'rows': 32" in python(copy(page, ".report-card", "Python"), tmp_path)

@@ -38,7 +38,7 @@ export function createPicks(changed) {
     summary.textContent = isFull ? "Six are picked: take one out to pick another" : `Pick up to six of ${catalogue.length}`;
     fill(controls, picked().map((pick) => {
       const parameters = createParameters(pick, changed);
-      return element("div", { class: "pick", "data-slot": pick.slot, role: "group", "aria-label": pick.about.name },
+      return element("div", { class: parameters.length ? "pick" : "pick bare", "data-slot": pick.slot, role: "group", "aria-label": pick.about.name },
         element("h3", {}, swatch(pick.slot), pick.about.name),
         parameters.length ? parameters : element("p", { class: "quiet" }, "No parameters."));
     }));

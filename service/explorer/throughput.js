@@ -104,9 +104,10 @@ function extremes(values) {
 
 function histogram(values, low, high) {
   const width = (high - low) / BINS || 1;
-  const counts = new Array(BINS).fill(0);
-  for (const value of values) if (Number.isFinite(value)) counts[Math.min(BINS - 1, Math.floor((value - low) / width))] += 1;
-  return [counts.map((_, index) => low + (index + 0.5) * width), counts];
+  const first = Math.round(low / width); // a multiple of the width in the middle of each bar: one stands on 0
+  const counts = new Array(Math.round(high / width) - first + 1).fill(0);
+  for (const value of values) if (Number.isFinite(value)) counts[Math.round(value / width) - first] += 1;
+  return [counts.map((_, index) => (first + index) * width), counts];
 }
 
 /** Normal numbers, the same for the same seed: Box and Muller's, out of the generator mulberry32. */

@@ -8,13 +8,14 @@ const FIXED = "--model-control";
 export function createServed(context) {
   const { api, state, showSnippets, announce } = context;
   const list = element("ul", { class: "served" });
-  const notes = element("div", {});
+  const notes = element("div", {}); // of what was pressed
+  const unseen = element("div", {}); // of looking
   const more = element("p", { class: "quiet" });
   const snippets = element("div", {});
   const key = createKey();
   const box = element("div", { class: "card" }, element("h3", {}, "Models"),
     element("p", { class: "quiet hint" }, "Loading and unloading work where the server runs with ", element("code", {}, "--model-control explicit"), "."),
-    notes, key.box, list, more, snippets);
+    notes, unseen, key.box, list, more, snippets);
   const rows = new Map();
   let samples = new Map();
   let isFixed = false; // as this server has answered
@@ -26,10 +27,11 @@ export function createServed(context) {
     try {
       const [lines, models] = await Promise.all([api.call(index, { signal }), api.get("/models", { signal })]);
       show(lines.body, models);
+      fill(unseen);
       if (JSON.stringify(models) !== JSON.stringify(state.get("models"))) state.set("models", models);
     } catch (error) {
       if (error.name === "AbortError") return;
-      fill(notes, problem(error));
+      fill(unseen, problem(error));
     }
   }
 

@@ -243,3 +243,13 @@ def test_nothing_moves_while_figures_come(browser: Any, server: Any, widths: Any
         server.post(f"/v2/models/{name}/infer", {"inputs": []})
     browser.until(lambda: "/v2/models/{model}/infer" in browser.text(".routes"), "they are not counted")
     assert browser.run(where) == before
+
+
+def test_models_are_told_once_the_token_is_there(browser: Any, serve: Any) -> None:
+    browser.expected = ["401"]
+    server = serve("--api-token", "open sesame")
+    browser.open(server, "/#service")
+    assert "token" in browser.text("#service .problem")
+    browser.find("#token-value").send_keys("open sesame\n")
+    browser.find(".served li")
+    browser.until(lambda: not browser.all("#service .problem"), "the problem stays")

@@ -208,3 +208,15 @@ def test_long_file_of_text_is_read_by_its_name(page: Any, tmp_path: Path, rows: 
     assert len(text) < 300
     assert json.loads(shell(text, tmp_path))["rows"] == 32
     assert "'rows': 32" in python(copy(page, ".report-card", "Python"), tmp_path)
+
+
+def test_request_is_copied_where_the_browser_has_no_clipboard_for_the_page(page: Any, tmp_path: Path) -> None:
+    """As on a plain http address of another machine."""
+    page.run("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    button = next(one for one in page.all(".answer-card .ways button") if one.text == "curl")
+    button.click()
+    page.until(lambda: page.text(".answer-card .said").startswith("Copied."), "it is not copied")
+    page.run("document.querySelector('main').append(Object.assign(document.createElement('textarea'), {id: 'other'}))")
+    page.find("#other").send_keys(Keys.CONTROL, "v")
+    answer = json.loads(shell(page.find("#other").get_attribute("value"), tmp_path))
+    assert answer["predictions"][0]["label"] == page.text(".answer-card .verdict strong")

@@ -8,14 +8,13 @@ const FIXED = "--model-control";
 export function createServed(context) {
   const { api, state, showSnippets, announce } = context;
   const list = element("ul", { class: "served" });
-  const notes = element("div", {}); // of what was pressed
-  const unseen = element("div", {}); // of looking
+  const notes = element("div", {});
   const more = element("p", { class: "quiet" });
   const snippets = element("div", {});
   const key = createKey();
   const box = element("div", { class: "card" }, element("h3", {}, "Models"),
     element("p", { class: "quiet hint" }, "Loading and unloading work where the server runs with ", element("code", {}, "--model-control explicit"), "."),
-    notes, unseen, key.box, list, more, snippets);
+    notes, list, more, snippets);
   const rows = new Map();
   let samples = new Map();
   let isFixed = false; // as this server has answered
@@ -27,11 +26,11 @@ export function createServed(context) {
     try {
       const [lines, models] = await Promise.all([api.call(index, { signal }), api.get("/models", { signal })]);
       show(lines.body, models);
-      fill(unseen);
+      fill(notes);
       if (JSON.stringify(models) !== JSON.stringify(state.get("models"))) state.set("models", models);
     } catch (error) {
       if (error.name === "AbortError") return;
-      fill(unseen, problem(error));
+      fill(notes, problem(error));
     }
   }
 
@@ -57,12 +56,14 @@ export function createServed(context) {
     row.work(verb);
     try {
       await api.call(request, { retry: false });
-      fill(notes);
+      row.say();
       announce(`${name} is ${verb}ed.`);
     } catch (error) {
       if (error.message.includes(FIXED)) isFixed = true;
-      else if (error.status === 401 || error.status === 403) key.ask();
-      fill(notes, problem(isFixed ? Object.assign(error, { advice: "Start the server with --model-control explicit to change what it serves while it runs." }) : error));
+      if (isFixed) error.advice = "Start the server with --model-control explicit to change what it serves while it runs.";
+      const isLocked = !isFixed && (error.status === 401 || error.status === 403);
+      row.say(problem(error), isLocked ? key.box : null);
+      if (isLocked) key.ask();
     }
     await look();
     row.rest(isFixed);
@@ -92,13 +93,12 @@ function grouped(lines) {
 function createKey() {
   const id = uniqueId("admin");
   const field = element("input", { type: "password", id, autocomplete: "off", spellcheck: "false" });
-  const box = element("div", { class: "key-field", hidden: true },
+  const box = element("div", { class: "key-field" },
     element("label", { for: id }, "Admin token (", element("code", {}, "--admin-token"), "), kept until this page is closed; then press the button again:"), field);
   return {
     box,
     headers: () => (field.value ? { Authorization: `Bearer ${field.value}` } : {}),
     ask() {
-      box.hidden = false;
       field.focus();
       field.select();
     },
@@ -108,9 +108,10 @@ function createKey() {
 function createRow(name, act) {
   const about = element("p", { class: "quiet" });
   const counts = element("p", { class: "quiet" });
+  const notes = element("div", { class: "said" });
   const badge = element("span", { class: "badge" });
   const button = element("button", { type: "button" });
-  const box = element("li", {}, element("div", { class: "what" }, element("p", {}, element("strong", {}, name), " ", badge), about, counts), button);
+  const box = element("li", {}, element("div", { class: "what" }, element("p", {}, element("strong", {}, name), " ", badge), about, counts), button, notes);
   let verb = "load";
   let isAsked = false; // an unloaded model is gone for every caller, so it takes a second press
   let isBusy = false;
@@ -151,7 +152,10 @@ function createRow(name, act) {
     count(samples, model) {
       const of = (metric) => (samples.get(metric) ?? []).filter(({ labels }) => labels.model === model).reduce((total, { value }) => total + value, 0);
       const [rows, runs] = [of("actserve_rows_total"), of("actserve_run_rows_count")];
-      counts.textContent = runs ? `${rows.toLocaleString("en")} rows in ${runs.toLocaleString("en")} runs` : "not run yet";
+      counts.textContent = runs ? `${several(rows, "row")} in ${several(runs, "run")}` : "not run yet";
+    },
+    say(...what) {
+      fill(notes, what);
     },
     work(what) {
       isBusy = true;
@@ -166,4 +170,8 @@ function createRow(name, act) {
       label();
     },
   };
+}
+
+function several(count, what) {
+  return `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
 }

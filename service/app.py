@@ -34,7 +34,7 @@ from service.ledger import Ledger
 from service.lifecycle import Lifecycle
 from service.live.collector import Activations
 from service.live.live import Live
-from service.memory import Surplus, resident_bytes
+from service.memory import Surplus
 from service.metrics import Metrics
 from service.model import Model
 from service.repository import Repository
@@ -132,7 +132,6 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
         metrics.in_flight.set(len(front.under_way))
         metrics.ready.set(not lifecycle.draining and not repository.problems())
         metrics.queued_rows.set(scheduler.queued_rows)
-        metrics.resident_bytes.set(resident_bytes())
 
     surplus = Surplus()
 

@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from service.exchange import STAGES, Request, Route
+from service.memory import resident_bytes
 from service.model import Model
 from service.repository import Entry
 from service.statistics import Together
@@ -194,6 +195,7 @@ class Metrics:
             self.rows.labels(*model).inc(rows)
         self._answers.clear()
         self._rows.clear()
+        self.resident_bytes.set(resident_bytes())
 
     def expose(self) -> bytes:
         """The text format, over all workers; of the models, which are the same in all, this worker tells."""

@@ -24,14 +24,15 @@ class Surplus:
     do: a heap that is trimmed in between is filled with fresh pages again for each large body."""
 
     def __init__(self) -> None:
-        self._kept = _resident_bytes()
+        self._kept = resident_bytes()
 
     def give_back(self) -> None:
         """Called while nothing is being answered."""
-        if _resident_bytes() - self._kept > WORTH_BYTES:
+        if resident_bytes() - self._kept > WORTH_BYTES:
             give_back()
-            self._kept = _resident_bytes()
+            self._kept = resident_bytes()
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
+    """What this process holds of the machine's memory."""
     return int(STATM.read_text().split()[1]) * PAGESIZE

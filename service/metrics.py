@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from service.exchange import STAGES, Request, Route
+from service.memory import resident_bytes
 from service.model import Model
 from service.repository import Entry
 from service.statistics import Together
@@ -102,6 +103,12 @@ class Metrics:
         self.queued_rows = Gauge(
             "actserve_queue_rows", "Rows waiting for a run.", multiprocess_mode="livesum", registry=registry
         )
+        self.resident_bytes = Gauge(
+            "actserve_resident_bytes",
+            "Memory that the workers hold; what several of them share is counted for each.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self.ready = Gauge(
             "actserve_ready", "1 when requests should be sent here.", multiprocess_mode="livemin", registry=registry
         )
@@ -188,6 +195,7 @@ class Metrics:
             self.rows.labels(*model).inc(rows)
         self._answers.clear()
         self._rows.clear()
+        self.resident_bytes.set(resident_bytes())
 
     def expose(self) -> bytes:
         """The text format, over all workers; of the models, which are the same in all, this worker tells."""

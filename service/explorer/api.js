@@ -48,7 +48,7 @@ export function createApi() {
 
   async function once(request, signal) {
     const headers = { ...request.headers };
-    if (token) headers.Authorization = `Bearer ${token}`;
+    if (token && !headers.Authorization) headers.Authorization = `Bearer ${token}`;
     const began = performance.now();
     let answer;
     try {
@@ -85,7 +85,7 @@ export function createApi() {
         return found;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (error.status === 401) tell("token");
+        if (error.status === 401 && !request.path.startsWith("/v2/repository/models/")) tell("token"); // those may want another
         const isAway = error.status === 0 || WORTH_ANOTHER_TRY.has(error.status);
         if (!isAway) reached();
         if (!isAway || !retry) throw error;

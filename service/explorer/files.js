@@ -8,7 +8,7 @@ export async function fileRequest(path, file) {
   const ending = file.name.split(".").pop().toLowerCase();
   if (!(ending in TYPES)) throw new Error(`“${file.name}”: the service takes files that end in .npy, .json, .png or .jpg.`);
   const body = ending === "json" ? await file.text() : await file.arrayBuffer();
-  return { method: "POST", path, headers: { "Content-Type": TYPES[ending] }, body, kind: KINDS[ending] ?? "picture" };
+  return { method: "POST", path, headers: { "Content-Type": TYPES[ending] }, body, kind: KINDS[ending] ?? "picture", name: file.name };
 }
 
 /** An input of a model in words: name, type and shape. */

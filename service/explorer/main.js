@@ -5,7 +5,7 @@ import { createChoice } from "./choice.js";
 import { element, fill } from "./dom.js";
 import { followLayers } from "./layers.js";
 import { mount as mountPredict } from "./predict.js";
-import { showSnippets } from "./snippets.js";
+import { createSnippets } from "./snippets.js";
 import { createState } from "./state.js";
 
 // A panel is {mount(section, context)}, which may give back {show(), hide()}: called whenever it comes and goes.
@@ -20,7 +20,8 @@ const BEHIND_MS = 300; // what the first view does not need comes after its answ
 
 const api = createApi();
 const state = createState({ scale: "unit" });
-const context = { api, state, choice: createChoice(api, state), showSnippets, announce, open };
+const choice = createChoice(api, state);
+const context = { api, state, choice, showSnippets: createSnippets(api, choice), announce, open };
 const mounted = new Map();
 
 /** Has a screen reader say something, once it is done with what it says. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,8 @@ def test_metrics_count_rows_requests_stages_and_errors(start: Callable[..., Test
     assert sample(client, "actserve_ready") == 1
     assert sample(client, "actserve_queue_rows") == 0
     assert sample(client, "actserve_requests_in_flight") == 1
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert used / 4 < sample(client, "actserve_resident_bytes") < used * 1.01
 
 
 def test_metrics_tell_each_model_with_its_provider(client: TestClient) -> None:

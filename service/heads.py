@@ -15,7 +15,7 @@ from service.exchange import Request, Route
 from service.front import Front, sent_id
 from service.plan import PLANNED, Inference, Plan
 
-MAX_KNOWN = 1024
+MAX_KNOWN = 256  # of which each has some 3 kB
 MAX_KNOWN_BYTES = 2048
 LENGTH = b"\r\nContent-Length: "
 MAX_DIGITS = 15

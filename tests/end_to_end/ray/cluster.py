@@ -5,8 +5,10 @@ It prints its address first and ends with its input. Both nodes are on the loopb
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
+from pathlib import Path
 
 import ray
 from ray import serve
@@ -24,6 +26,8 @@ def in_service() -> str:
 
 
 def main(folder: str) -> None:
+    Path(folder, "ray").mkdir()  # where Ray writes the address; it takes for granted that there is such a folder
+    os.environ["RAY_TMPDIR"] = folder
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder})
     second = cluster.add_node(**NODE)
     ray.init(cluster.address, namespace="serve", log_to_driver=False)

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from service.tensors import Array, TensorSpec
 
-MOST_ROWS = 256  # that wait, which of ten busy networks come to some 10 MB; what comes then is dropped
-MOST_BYTES = 1 << 22
+MOST_ROWS = 1024  # that wait; what comes then is dropped
+MOST_BYTES = 1 << 20  # likewise, so that of ten busy networks some 10 MB wait
+LARGEST_BYTES = 1 << 24  # of what is set aside at once, where nothing else waits
 MOST_OF_A_REQUEST = 256  # rows; of a model whose rows may touch each other only whole requests say something
 
 Feeds = Mapping[str, Array]
@@ -118,12 +119,13 @@ class Tap:
     def _keep(self, feeds: Feeds, rows: int, places: list[int]) -> None:
         if self.by_row:
             one = Taken({name: array[places] for name, array in feeds.items()}, len(places))
-        elif rows > MOST_OF_A_REQUEST or _bytes(feeds) > MOST_BYTES:
+        elif rows > MOST_OF_A_REQUEST or _bytes(feeds) > LARGEST_BYTES:
             return self.drop(rows)
         else:
             one = Taken({name: array.copy() for name, array in feeds.items()}, rows)
         with self._lock:
-            if self._rows + one.rows > MOST_ROWS or self._bytes + _bytes(one.feeds) > MOST_BYTES:
+            most_bytes = MOST_BYTES if self._taken else LARGEST_BYTES
+            if self._rows + one.rows > MOST_ROWS or self._bytes + _bytes(one.feeds) > most_bytes:
                 self._dropped += one.rows
                 return None
             self._taken.append(one)

@@ -33,11 +33,12 @@ class Leaving:
 
 
 async def _first(receive: Receive, left: asyncio.Future[None]) -> Message:
-    """What comes next, or that the caller has left."""
+    """What comes next, or that the caller has left, which Ray may also tell by an error of its own."""
     coming = asyncio.ensure_future(receive())
     either: set[asyncio.Future[Any]] = {coming, left}
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        return coming.result() if coming.done() else LEFT
+        is_there = coming.done() and not coming.cancelled() and coming.exception() is None
+        return coming.result() if is_there else LEFT
     finally:
         coming.cancel()

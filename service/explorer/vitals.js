@@ -48,7 +48,7 @@ export function createVitals({ api, state, choice, showSnippets }) {
     }
     const { said, table, about, card } = known.get(name);
     said.textContent = body.reason ?? `${body.rows.toLocaleString("en")} rows of the last ${Math.round(body.window_s / 60)} minutes, ${share(body.sample_rate)} of what came.${body.rows < FEW ? " So few rows prove little." : ""}`;
-    fill(table, body.layers.length ? layers(body.layers) : null);
+    fill(table, body.layers.length ? layers(body.layers, body.rows) : null);
     about.textContent = reference ? `Reference: ${reference.source ?? reference.from}, ${reference.rows.toLocaleString("en")} rows, for ${reference.layers.join(", ")}.` : "This model has no reference, so no drift is told: actserve reference makes one.";
     return card;
   }
@@ -56,16 +56,17 @@ export function createVitals({ api, state, choice, showSnippets }) {
   return { box, look };
 }
 
-function layers(found) {
+function layers(found, rows) {
   return element("table", {},
     element("thead", {}, element("tr", {}, TITLES.map((title) => element("th", { scope: "col" }, title)))),
     element("tbody", {}, found.map((layer) => element("tr", {}, element("th", { scope: "row" }, layer.node),
-      [`${layer.dead_units.length} of ${layer.units}`, `${layer.saturated_units.length} of ${layer.units}`, share(layer.zero_share), Number(layer.mean).toPrecision(3), layer.non_finite, drift(layer.drift)].map((cell) => element("td", {}, cell))))));
+      [`${layer.dead_units.length} of ${layer.units}`, `${layer.saturated_units.length} of ${layer.units}`, share(layer.zero_share), Number(layer.mean).toPrecision(3), layer.non_finite, drift(layer.drift, rows)].map((cell) => element("td", {}, cell))))));
 }
 
-function drift(found) {
+function drift(found, rows) {
   if (!found) return "–";
   const psi = Number(found.psi);
+  if (rows < FEW) return `${psi.toFixed(3)}, of too few rows to tell`;
   const word = psi <= 0.1 ? "as the reference" : psi <= 0.25 ? "moved a little" : "moved";
   return element("span", { class: psi > 0.25 ? "moved" : "" }, `${psi.toFixed(3)}, ${word}`);
 }

@@ -66,8 +66,9 @@ class Measuring:
 
     def _measure(self, model: Model, one: Watched) -> None:
         if one.reason is None and self._budget.left() > 0:
-            with self._budget.spending():
-                looking = self._looking(model, one)
+            looking = self._looking(
+                model, one
+            )  # what is made once, and would leave the first minutes unseen, is no part
             while looking and (left := self._budget.left()) > 0 and not self.is_over:
                 taken = model.tap.take(max(1, min(PIECE_ROWS, int(left / one.row_s))))
                 if not taken:

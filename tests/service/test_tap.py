@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from service.tap import MOST_BYTES, MOST_OF_A_REQUEST, MOST_ROWS, Tap
+from service.tap import LARGEST_BYTES, MOST_OF_A_REQUEST, MOST_ROWS, Tap
 from service.tensors import BY_NAME, TensorSpec
 
 SPEC = TensorSpec("x", BY_NAME["FP32"], ("n", 2))
@@ -102,7 +102,7 @@ def test_what_there_is_no_room_for_is_dropped_and_counted() -> None:
     assert tap.dropped() == 128
     assert tap.dropped() == 0
     assert sum(one.rows for one in tap.take(2 * MOST_ROWS)) == MOST_ROWS
-    tap.ran({"x": np.zeros((1, MOST_BYTES), np.float32)}, 1)
+    tap.ran({"x": np.zeros((1, LARGEST_BYTES), np.float32)}, 1)
     assert (tap.take(1), tap.dropped()) == ([], 1)
 
 

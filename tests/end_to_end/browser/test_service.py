@@ -160,7 +160,7 @@ def test_broken_model_is_told_with_its_reason(browser: Any, serve: Any, tmp_path
 
 
 def test_activations_of_live_traffic_are_those_of_the_api(browser: Any, serve: Any, rows: Any) -> None:
-    server = serve("--activation-sample-rate", "1")
+    server = serve("--activation-sample-rate", "1", "--activation-cpu-share", "1")
     start(browser, server)
     assert "No row was sampled" in browser.text(".vitals")
     server.post("/predict/digits", {"instances": rows.tolist()})
@@ -169,8 +169,9 @@ def test_activations_of_live_traffic_are_those_of_the_api(browser: Any, serve: A
     told = browser.text(".vitals tbody tr")
     assert told.startswith(f"relu {len(relu['dead_units'])} of 128 0 of 128 ")
     assert f"{relu['drift']['psi']:.3f}, of too few rows to tell" in told
-    for _ in range(20):
+    for _ in range(20):  # not faster than they are measured
         server.post("/predict/digits", {"instances": rows.tolist()})
+        time.sleep(0.2)
     browser.until(lambda: ", moved" in browser.text(".vitals tbody tr"), "garments are no digits, and nothing says so")
     reference = server.get("/models/digits").json()["activation_reference"]
     assert f"{reference['source']}, {reference['rows']} rows, for relu" in browser.text(".vitals")

@@ -68,16 +68,19 @@ lint: $(DEV)/ready
 	@$(DEV)/bin/lint-imports
 
 test: lint
-	@echo "==> tests"
+	@echo "==> tests; those in the browser and those against Ray Serve run beside the others, and are printed behind them"
 	@$(DEV)/bin/python -m coverage erase
-	@$(DEV)/bin/python -m coverage run -m pytest
+	@mkdir -p build
+	@{ $(DEV)/bin/python -m coverage run -m pytest tests/end_to_end/browser && \
+	    $(MAKE) --no-print-directory test-ray; } > build/beside.log 2>&1 & beside=$$!; \
+	    $(DEV)/bin/python -m coverage run -m pytest --ignore tests/end_to_end/browser; found=$$?; \
+	    wait $$beside; also=$$?; cat build/beside.log; exit $$((found + also))
 	@$(DEV)/bin/python -m coverage combine --quiet
 	@$(DEV)/bin/python -m coverage report --skip-covered
 	@mkdir -p build
 	@$(DEV)/bin/python -m coverage json --quiet -o build/coverage.json
 	@$(DEV)/bin/python -c "import json, sys; t = json.load(open('build/coverage.json'))['totals']; \
 	    share = t['covered_branches'] / t['num_branches']; print(f'branches covered: {share:.1%}'); sys.exit(share < 0.95)"
-	@$(MAKE) --no-print-directory test-ray
 
 # What is left out is HTTP itself: Ray's proxy parses it, and answers what is no HTTP in its own words.
 OF_CONTRACT := predict_and_activate hostile_bodies hostile_tensors compression tritonclient_http http

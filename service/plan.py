@@ -67,7 +67,7 @@ class Plan(ABC):
 
     def stacked(self, said: Hashable, rows: Array) -> Inputs:
         """What `decode` gives, of rows from one or several bodies. Raises Unfit."""
-        raise NotImplementedError
+        raise NotImplementedError  # of a plan that is not stackable, which nobody asks
 
     @abstractmethod
     def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:

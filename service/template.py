@@ -90,8 +90,9 @@ class Templates:
             return False
         if spec.row_bytes is None or array.dtype != spec.datatype.dtype or array.shape[1:] != spec.row_shape:
             return False
+        strings = {output.name for output in self._model.outputs if output.datatype.name == "BYTES"}  # of any length
         return len(body) - self._length == array.nbytes > 0 and all(
-            wanted.binary and not wanted.classes for wanted in asked.outputs
+            wanted.binary and not wanted.classes and wanted.name not in strings for wanted in asked.outputs
         )
 
 

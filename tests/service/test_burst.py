@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from service.app import Parts, assemble
 from service.batch import Caller
@@ -281,6 +282,29 @@ def test_binary_requests_that_differ_in_an_order_each_get_theirs(parts: Parts, p
     for caller, turned in zip(callers, (False, True, False, True, True), strict=True):
         assert caller.response is not None
         assert caller.response.whole().endswith(b"".join(found[::-1] if turned else found))
+
+
+def test_binary_strings_of_several_lengths_each_have_their_size(graphs: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    nodes = [helper.make_node("Cast", ["input"], ["text"], to=TensorProto.STRING)]
+    ends = ([("input", 1, ["n", 2])], [("text", 8, ["n", 2])])
+    graphs.write(folder / "texts" / "1" / "model.onnx", nodes, *ends, {}, {"batching": "rows"})
+    parts = assemble(Settings(models=folder, no_shipped_models=True))
+    bodies = []
+    for values in ([1, 2], [0.125, 3], [1, 2], [1234.5, 6]):
+        rows = np.array([values], np.float32)
+        tensor = {"name": "input", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": rows.nbytes}}
+        text = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+        bodies.append(text + rows.tobytes())
+    row = head(parts, "/v2/models/texts/infer", RAW, inference_header_content_length=str(len(text)))
+    for caller in ask(parts, [(row, body) for body in bodies]):
+        assert caller.response is not None
+        assert caller.response.status == 200
+        length = int(dict(caller.response.headers)["Inference-Header-Content-Length"])
+        whole = caller.response.whole()
+        (output,) = json.loads(whole[:length])["outputs"]
+        assert output["parameters"]["binary_data_size"] == len(whole) - length
+    parts.scheduler.close()
 
 
 def test_numbers_out_of_range_are_refused_and_no_neighbour_notices(parts: Parts, pixels: np.ndarray) -> None:

@@ -4,7 +4,6 @@ and on a port of the replica's own (`RAY_SERVE_ENABLE_DIRECT_INGRESS`)."""
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import time
@@ -27,8 +26,7 @@ from benchmarks.cases import COLUMNS, Case
 from benchmarks.environments import BUILD
 from benchmarks.faces import CLASSES, Face
 from benchmarks.load import Load
-from benchmarks.oracle import Oracle
-from benchmarks.ours import running
+from benchmarks.ours import running, started
 from benchmarks.peers import ROOT
 from benchmarks.processes import Server, free_port
 
@@ -148,19 +146,13 @@ def _replica(settings: Sequence[str], own_port: int) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", "deploy.ray", "--workers", "1", "--port", str(port), *settings]
     variables = {
-        "PYTHONPATH": str(ROOT),
         "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(own_port),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(own_port + 1),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
     }
-    server = Server(command, dict(os.environ) | variables, port, BUILD / "ray.log")
-    first = Case("json", 1, 1)
-    try:
-        server.wait(faces.ours("/predict"), first.batches()[0], Oracle().expected(first))
+    with started("ray", command, variables, port) as server:
         yield server
-    finally:
-        server.stop()
 
 
 def _write_wide(path: Path) -> None:

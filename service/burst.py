@@ -68,19 +68,21 @@ class Bursts:
     def _turn(self) -> None:
         """Answers those who are there, a batch of each plan in turn, for a while."""
         until = perf_counter() + TURN_S
-        while self._waiting and perf_counter() < until:
-            plan = next(iter(self._waiting))
-            callers = self._waiting.pop(plan)
-            present = tuple(callers)
-            self._answer_some(plan, callers, present)
-            self._rows[plan.model] -= sum([caller.claim for caller in present[: len(present) - len(callers)]])
-            if callers:
-                self._waiting[plan] = callers
-        if not self._waiting:
-            self._rows.clear()
-        self._is_due = bool(self._waiting)
-        if self._is_due:
-            asyncio.get_running_loop().call_soon(self._turn)
+        try:
+            while self._waiting and perf_counter() < until:
+                plan = next(iter(self._waiting))
+                callers = self._waiting.pop(plan)
+                present = tuple(callers)
+                self._answer_some(plan, callers, present)
+                self._rows[plan.model] -= sum([caller.claim for caller in present[: len(present) - len(callers)]])
+                if callers:
+                    self._waiting[plan] = callers
+        finally:  # whatever went wrong with one, others wait, and more will come
+            if not self._waiting:
+                self._rows.clear()
+            self._is_due = bool(self._waiting)
+            if self._is_due:
+                asyncio.get_running_loop().call_soon(self._turn)
 
     def _answer_some(self, plan: Plan, callers: deque[Caller], present: Sequence[Caller]) -> None:
         """Takes off as many as one run can have, and answers them; all of them go alone where nothing is plain."""

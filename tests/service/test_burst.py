@@ -249,6 +249,29 @@ def test_fault_of_ours_holds_up_no_other(parts: Parts, pixels: np.ndarray, caplo
     assert "unexpected error" in caplog.text
 
 
+def test_caller_who_cannot_even_go_alone_holds_up_no_later_one(parts: Parts, pixels: np.ndarray) -> None:
+    row = head(parts, "/predict/digits", RAW)
+    ask(parts, [(row, pixels[:1].tobytes())])
+
+    class Broken(Waiting):
+        def go_alone(self) -> None:
+            raise OSError("the connection is gone")
+
+    async def main() -> Waiting:
+        assert row.plan is not None
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        parts.heads.bursts.add(row.plan, Broken(parts, row, b"no row"))
+        await asyncio.sleep(0.01)
+        caller = Waiting(parts, row, pixels[:1].tobytes())
+        parts.heads.bursts.add(row.plan, caller)
+        while caller.response is None:
+            await asyncio.sleep(0.001)
+        return caller
+
+    assert asyncio.run(asyncio.wait_for(main(), 10)).response is not None
+    assert parts.heads.bursts.queued_rows == 0
+
+
 def test_binary_requests_of_several_forms_are_not_mixed_up(parts: Parts, pixels: np.ndarray) -> None:
     model = parts.repository.model("fashion_mnist")
     one, length = binary(pixels[:1])

@@ -1,4 +1,5 @@
-"""`python -m benchmarks.cuda`: the network at batch sizes, and each activation on a large tensor, on CUDA and the CPU.
+"""`python -m benchmarks.cuda`: the network at batch sizes, the service, and each activation on a large tensor, on CUDA
+and the CPU.
 
 On CUDA the network is asked in two ways, by `run` as the service does and through pinned staging buffers that are
 bound; an activation's tensor lies on the card before and after, and the bytes read and written are held against what
@@ -18,7 +19,7 @@ from time import perf_counter
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks import card, machine, table
+from benchmarks import card, load, machine, served, table
 from benchmarks.binding import OnDevice, Staged, opened, value_alone
 from benchmarks.card import Card
 from benchmarks.cases import Rows
@@ -36,6 +37,7 @@ ROWS = [4**power for power in range(9)]  # 1 … 65,536
 ELEMENTS = 10**8
 WIDTH = 1000  # of a row, for what works along an axis
 SECONDS = 0.3
+SERVED_SECONDS = 3
 PIXELS = 784
 BATCH_ROWS, QUEUE_ROWS = 64, 4096
 
@@ -49,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--activations", nargs="+", default=sorted(ACTIVATIONS), metavar="NAME", help="default: all")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for each figure, and one run at least")
+    parser.add_argument(
+        "--served-seconds", type=int, default=SERVED_SECONDS, help="of each load of the service, 0 for none"
+    )
     parser.add_argument("--write", action="store_true", help=f"write the result into {DOCUMENT.relative_to(ROOT)}")
     given = parser.parse_args(arguments)
     described = machine.describe("no load")
@@ -56,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = [
         _about(described, device),
         table.markdown(*_network(given.rows, given.seconds, device)),
+        _served(device, given.served_seconds),
         table.markdown(*_activations(given.activations, given.elements, given.seconds, device)),
     ]
     print(text := "\n\n".join(found))
@@ -85,6 +91,16 @@ def _network(sizes: Sequence[int], seconds: float, device: Card | None) -> tuple
         size = x.nbytes + ways[0]().nbytes
         lines.append([f"{rows:,}", *(part for way in ways for part in _speed(_least_s(way, seconds), rows, size))])
     return ["batch", *names], lines
+
+
+def _served(device: Card | None, seconds: int) -> str:
+    """The service over HTTP, a worker of its own for each provider."""
+    if not seconds:
+        return "The service over HTTP: not measured."
+    try:
+        return table.markdown(*served.rows(["cpu"] + ["cuda"] * (device is not None), seconds))
+    except load.LoadError as error:
+        return f"The service over HTTP: not measured. {error}"
 
 
 def _speed(least_s: float, rows: int, size: int) -> tuple[str, str]:

@@ -40,22 +40,24 @@ def opened(source: Path | bytes, device: str) -> Any:
     return onnxruntime.InferenceSession(source, options, providers=[provider], enable_fallback=0)
 
 
-class Staged:
+class Bound:
     """A network of which so many rows go in and out by buffers that stay. `empty` makes them: pinned ones for CUDA."""
 
     def __init__(self, session: Any, rows: int, output: str, empty: Empty = ordinary) -> None:
         self._session = session
         (given,) = session.get_inputs()
+        self._name = given.name
         shape = next(end.shape for end in session.get_outputs() if end.name == output)
         self._in = empty((rows, *given.shape[1:]))
         self._out = empty((rows, *shape[1:]))
         self._binding = session.io_binding()
-        self._binding.bind_cpu_input(given.name, self._in)
         self._binding.bind_output(output, "cpu", 0, np.float32, self._out.shape, self._out.ctypes.data)
 
-    def run(self, rows: Rows) -> Rows:
-        """The answer, copied out, since the next one overwrites it."""
-        np.copyto(self._in, rows)
+    def run(self, *parts: Rows) -> Rows:
+        """The answer, copied out, since the next one overwrites it. An input is copied to the device when it is bound,
+        so it is bound for each run."""
+        np.concatenate(parts, out=self._in)
+        self._binding.bind_cpu_input(self._name, self._in)
         self._session.run_with_iobinding(self._binding)
         return self._out.copy()
 

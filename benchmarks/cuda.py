@@ -1,8 +1,8 @@
 """`python -m benchmarks.cuda`: the network at batch sizes, the service, and each activation on a large tensor, on CUDA
 and the CPU.
 
-On CUDA the network is asked in two ways, by `run` as the service does and through pinned staging buffers that are
-bound; an activation's tensor lies on the card before and after, and the bytes read and written are held against what
+On CUDA the network is asked by `run` and through pinned memory that is bound, one request at a time and several joined;
+an activation's tensor lies on the card before and after, and the bytes read and written are held against what
 the card copies within its memory. Without a working CUDA the CPU is measured, and the page says so.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import card, load, machine, served, table
-from benchmarks.binding import OnDevice, Staged, opened, value_alone
+from benchmarks.binding import Bound, OnDevice, opened, value_alone
 from benchmarks.card import Card
 from benchmarks.cases import Rows
 from benchmarks.oracle import MODEL
@@ -39,6 +39,7 @@ WIDTH = 1000  # of a row, for what works along an axis
 SECONDS = 0.3
 SERVED_SECONDS = 3
 PIXELS = 784
+REQUESTS = 8  # that are joined
 BATCH_ROWS, QUEUE_ROWS = 64, 4096
 
 
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = [
         _about(described, device),
         table.markdown(*_network(given.rows, given.seconds, device)),
+        *([table.markdown(*_joined(given.rows, given.seconds, device))] if device is not None else []),
         _served(device, given.served_seconds),
         table.markdown(*_activations(given.activations, given.elements, given.seconds, device)),
     ]
@@ -80,17 +82,29 @@ def _about(described: dict[str, object], device: Card | None) -> str:
 
 
 def _network(sizes: Sequence[int], seconds: float, device: Card | None) -> tuple[list[str], list[list[str]]]:
-    """Rows and GB (of inputs and outputs) a second, for each batch size."""
-    names = ["CPU, rows/s", "GB/s"] + ["CUDA `run`, rows/s", "GB/s", "staged, rows/s", "GB/s"] * (device is not None)
+    """Rows and GB (of inputs and outputs) a second, for each batch size, of one request."""
     lines = []
     for rows in tqdm(sizes, desc="network", unit="", leave=False):
-        x = np.random.default_rng(0).random((rows, PIXELS), np.float32)
-        ways = [_plain("cpu", x)]
+        x = _pixels(rows)
+        ways = [_plain("cpu", [x])]
         if device is not None:
-            ways += [_plain("cuda", x), _staged("cuda", x, device)]
+            ways += [_plain("cuda", [x]), _bound([x], device)]
         size = x.nbytes + ways[0]().nbytes
         lines.append([f"{rows:,}", *(part for way in ways for part in _speed(_least_s(way, seconds), rows, size))])
-    return ["batch", *names], lines
+    names = ["CPU", *["CUDA, `run`", "CUDA, bound"] * (device is not None)]
+    return ["rows of one request", *(part for name in names for part in (f"{name}, rows/s", "GB/s"))], lines
+
+
+def _joined(sizes: Sequence[int], seconds: float, device: Card) -> tuple[list[str], list[list[str]]]:
+    """Rows a second on CUDA, for each batch size, of requests that are joined: in ordinary memory, in pinned memory as
+    the service does, and in pinned memory that is bound."""
+    lines = []
+    for rows in tqdm([rows for rows in sizes if rows >= REQUESTS], desc="joined", unit="", leave=False):
+        parts = np.array_split(_pixels(rows), REQUESTS)
+        ways = (_ordinary(parts), _plain("cuda", parts), _bound(parts, device))
+        lines.append([f"{rows:,}", *(f"{rows / _least_s(way, seconds):,.0f}" for way in ways)])
+    header = [f"rows of {REQUESTS} requests", "ordinary memory, `run`: rows/s", "pinned, `run`", "pinned, bound"]
+    return header, lines
 
 
 def _served(device: Card | None, seconds: int) -> str:
@@ -107,15 +121,28 @@ def _speed(least_s: float, rows: int, size: int) -> tuple[str, str]:
     return f"{rows / least_s:,.0f}", f"{size / least_s / 1e9:.2f}"
 
 
-def _plain(providers: str, x: Rows) -> Callable[[], Rows]:
-    """As the service runs it: on the CPU with one thread, as shipped networks have it."""
+def _pixels(rows: int) -> Rows:
+    return np.random.default_rng(0).random((rows, PIXELS), np.float32)
+
+
+def _plain(providers: str, parts: Sequence[Rows]) -> Callable[[], Rows]:
+    """As the service runs it: on the CPU with one thread, as shipped networks have it; several requests joined."""
     session = Session(MODEL, Runtime(providers, 1))
-    return lambda: session.run({session.inputs[0].name: x}, [OUTPUT])[0]
+    feeds = [{session.inputs[0].name: part} for part in parts]
+    return lambda: session.run(feeds[0] if len(feeds) == 1 else session.joined(feeds), [OUTPUT])[0]
 
 
-def _staged(device: str, x: Rows, pinned: Card) -> Callable[[], Rows]:
-    staged = Staged(opened(MODEL, device), len(x), OUTPUT, pinned.pinned)
-    return lambda: staged.run(x)
+def _ordinary(parts: Sequence[Rows]) -> Callable[[], Rows]:
+    """Joined in memory that is not pinned."""
+    session = Session(MODEL, Runtime("cuda", 1))
+    name = session.inputs[0].name
+    return lambda: session.run({name: np.concatenate(parts)}, [OUTPUT])[0]
+
+
+def _bound(parts: Sequence[Rows], pinned: Card) -> Callable[[], Rows]:
+    """By IOBinding, with pinned memory for what goes in and out."""
+    bound = Bound(opened(MODEL, "cuda"), sum(map(len, parts)), OUTPUT, pinned.pinned)
+    return lambda: bound.run(*parts)
 
 
 def _activations(

@@ -91,7 +91,7 @@ class Bursts:
             callers.clear()
             return
         try:
-            batch = _batch(plan, callers, self._scheduler.max_batch_size)
+            batch = _batch(plan, callers, self._scheduler.batch_size(plan.model.session))
         except Exception:  # our own fault, which is told where it is met again
             _go_alone(present)
             callers.clear()

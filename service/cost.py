@@ -23,10 +23,10 @@ class Cost:
 
     The clock tells it, and of that the least, because it counts a busy machine's other work too: an average would rise
     in one slow spell. In a thread of a busy process it counts the wait for the interpreter as well, and would call
-    runs dear there for ever; so one that needs little work is tried in place now and then, where the clock is right."""
+    runs dear there for ever; so one that needs little work is tried in place now and then, where the clock is right.
+    A device's run is a wait, which blocks whoever waits as work does: all of its time counts as work."""
 
-    def __init__(self, *, on_device: bool = False) -> None:
-        self._on_device = on_device
+    def __init__(self) -> None:
         self._estimates: dict[int, Estimate] = {}
 
     def learn(self, size: int, clock_s: float, work_s: float) -> None:
@@ -36,10 +36,7 @@ class Cost:
 
     def is_below(self, limit_s: float, size: int) -> bool:
         """Whether to count on it. Of a size never seen only where a larger one costs less; else its first run is in a
-        thread. A device's run is no work of this process but a wait, in which others could be answered, so it never
-        counts as cheap."""
-        if self._on_device:
-            return False
+        thread."""
         bits = size.bit_length()
         known = self._estimates.get(bits)
         if known is None:

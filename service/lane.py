@@ -3,8 +3,7 @@
 Work-conserving: an idle lane runs what it is given in the same turn of the event loop; while it runs, or while that
 turn lasts, what arrives is joined into the next run. Rows are joined only where the model says that they do not
 touch each other. A run that costs less than a thread hop happens in place, one that costs more in a worker thread;
-which it is, is learnt from the cost of runs of that size. A device's runs are always in threads: the loop goes on
-collecting rows meanwhile.
+which it is, is learnt from the cost of runs of that size.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import numpy as np
 from service import cores
 from service.cost import Cost
 from service.errors import QueueFull
-from service.job import Feeds, Job, Result
+from service.job import Job, Result
 from service.session import Session
 from service.statistics import Run
 from service.tap import Tap
@@ -60,7 +59,7 @@ class Lane:
         self._queue: deque[Job] = deque()
         self._running = 0
         self._turn_is_due = False
-        self._cost = Cost(on_device=session.on_device)
+        self._cost = Cost()
         self._seconds_per_row = 0.0
 
     @property
@@ -197,10 +196,11 @@ class Lane:
 
     def _run(self, batch: Sequence[Job], in_place: bool) -> tuple[list[Array], Run]:
         """One run of all of them. Raises what it raised, or ValueError where the answer is not row by row."""
-        started, worked = perf_counter(), 0.0 if in_place else thread_time()
+        is_work = in_place or self._session.on_device
+        started, worked = perf_counter(), 0.0 if is_work else thread_time()
         rows = sum([job.rows for job in batch])
         try:
-            feeds = _joined(batch)
+            feeds = batch[0].feeds if len(batch) == 1 else self._session.joined([job.feeds for job in batch])
             joined = perf_counter()
             arrays = self._session.run(feeds, batch[0].fetches)
             if len(batch) > 1 and not _by_row(arrays, rows):
@@ -211,7 +211,7 @@ class Lane:
         finally:
             seconds = perf_counter() - started
             self._seconds_per_row += 0.1 * (seconds / max(1, rows) - self._seconds_per_row)
-            self._cost.learn(_size(batch), seconds, seconds if in_place else thread_time() - worked)
+            self._cost.learn(_size(batch), seconds, seconds if is_work else thread_time() - worked)
 
     def _deliver(self, batch: list[Job], outcome: Outcome, started: float) -> None:
         compute_s = perf_counter() - started
@@ -237,12 +237,6 @@ class Outcome(NamedTuple):
 
 def _by_row(arrays: Sequence[Array], rows: int) -> bool:
     return all(array.ndim > 0 and len(array) == rows for array in arrays)
-
-
-def _joined(batch: Sequence[Job]) -> Feeds:
-    if len(batch) == 1:
-        return batch[0].feeds
-    return {name: np.concatenate([job.feeds[name] for job in batch]) for name in batch[0].feeds}
 
 
 def _size(batch: Sequence[Job]) -> int:

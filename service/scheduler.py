@@ -48,7 +48,7 @@ class Scheduler:
         job = Job(feeds, tuple(fetches), size)
         if elementwise and job.size >= 2 * PIECE_ELEMENTS and not session.on_device:  # which has no core's cache
             return await lane.run_in_pieces(job)
-        if joinable and not size.alone and size.rows > self._batch_size(session):
+        if joinable and not size.alone and size.rows > self.batch_size(session):
             return await lane.run_in_parts(job)
         lane.submit([job])
         return await job
@@ -57,11 +57,11 @@ class Scheduler:
         """The lane before a session, made when it is first asked for."""
         lane = self._lanes.get(session)
         if lane is None:
-            limits = (self._batch_size(session), self.max_queue_rows)
+            limits = (self.batch_size(session), self.max_queue_rows)
             lane = self._lanes[session] = Lane(session, joinable, *limits, self._threads, ran, tap)
         return lane
 
-    def _batch_size(self, session: Session) -> int:
+    def batch_size(self, session: Session) -> int:
         """Rows that one run of it may have."""
         return self._device_batch_size if session.on_device else self.max_batch_size
 

@@ -22,10 +22,12 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi import build_and_package_info as build
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from service import device, graph
 from service.errors import Internal, ModelError, Unfit
+from service.staging import Staging
 from service.tensors import BY_ONNX, Array, TensorSpec
 
 log = logging.getLogger("actserve.session")
@@ -61,6 +63,8 @@ ORT_ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
+# Its providers throw some of theirs past it, which come as Python's own: those of a device that is lost, for one.
+FAILURES = (*ORT_ERRORS, RuntimeError)
 BROKEN_OPTIMIZERS = ["FuseReluClip"]  # refuses a graph with a Relu before a Clip in FP64, which is a good graph
 OURS = re.compile(r"alloc|CUDA|CUBLAS|CUDNN|out of memory", re.IGNORECASE)  # a machine's fault, never the request's
 LEFT_TO_THE_CPU = "fallback to CPU EP has been explicitly disabled"
@@ -128,6 +132,7 @@ class Session:
         # What is no file is held only where it may be needed again.
         is_reloaded = sleeps or content is None or self.on_device
         self._load = partial(_open, path, runtime, content) if is_reloaded else None
+        self._staging = _staging() if self.provider == CUDA else None
         self._path, self._signs = path, _signs(path)
         self._waking = threading.Lock()
 
@@ -135,6 +140,13 @@ class Session:
     def on_device(self) -> bool:
         """Whether runs are waited for, and not computed by this process."""
         return self.provider != CPU
+
+    def joined(self, feeds: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+        """The rows of several as one, for one run, which must be over before the next are joined."""
+        parts = {name: [one[name] for one in feeds] for name in feeds[0]}
+        if self._staging is None:
+            return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+        return {name: self._staging.joined(name, arrays) for name, arrays in parts.items()}
 
     def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
         """Computes `fetches`. Thread-safe. The arrays must fit the signature already.
@@ -183,10 +195,10 @@ class Session:
                 return self._run_values(session, feeds, fetches, options)
             # The public `run` looks at names and kinds first, which is a fifth of a small run and has been done here.
             return session._sess.run(fetches, feeds, options)  # type: ignore[no-any-return]
-        except ORT_ERRORS as error:
+        except FAILURES as error:
             if self.on_device and device.is_fault(str(error)):
                 self._renew(session, str(error))
-            if OURS.search(str(error)):
+            if isinstance(error, RuntimeError) or OURS.search(str(error)):
                 raise Internal from error
             raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
 
@@ -291,7 +303,7 @@ def _problem(provider: str) -> str | None:
     try:
         session = _made(graph.doubling(), _options(Runtime(), None, is_strict=True), [provider])
         (y,) = session.run(None, {"x": np.array([1.5], np.float32)})
-    except (*ORT_ERRORS, RuntimeError, ValueError) as error:
+    except (*FAILURES, ValueError) as error:
         if LEFT_TO_THE_CPU in str(error):
             return "does not start here: driver, device, or the libraries of CUDA and cuDNN are missing"
         return f"does not start here: {redact(device.plain(str(error)))}"
@@ -311,6 +323,13 @@ def _is_installed(name: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
+
+
+def _staging() -> Staging | None:
+    """None where the CUDA runtime is not to be found; runs are right without it."""
+    with suppress(OSError):
+        return Staging(f"libcudart.so.{build.cuda_version.partition('.')[0]}")
+    return None
 
 
 def version() -> str:
@@ -347,8 +366,8 @@ def _session(content: Content | None, path: Path, runtime: Runtime) -> Any:
     provider = usable_provider(runtime.providers)
     try:
         session = _placed(content, path, runtime, provider)
-    except ORT_ERRORS as error:
-        raise ModelError(_plain(redact(str(error).replace(f"{path.parent}/", "")))) from error
+    except FAILURES as error:
+        raise ModelError(_plain(redact(device.plain(str(error).replace(f"{path.parent}/", ""))))) from error
     if runtime.providers == "cuda" and session.get_providers()[0] != CUDA:
         raise ProviderError("`--providers cuda`: CUDA did not start for a model, though it did for a trial.")
     return session
@@ -363,7 +382,7 @@ def _placed(content: Content | None, path: Path, runtime: Runtime, provider: str
     told = device.options(tf32=runtime.tf32, memory_limit_bytes=runtime.device_bytes) if provider == CUDA else {}
     try:
         return _made(source, options(is_strict=True), [(provider, told)])
-    except ORT_ERRORS as error:
+    except FAILURES as error:
         if LEFT_TO_THE_CPU not in str(error):
             raise
     return _made(source, options(is_placed=True), [(provider, told), CPU])

@@ -85,9 +85,10 @@ def glu_vjp(x: Tensor, g: Tensor, dim: Tensor) -> Tensor:
 
 
 def hardmax(x: Tensor, dim: Tensor) -> Tensor:
-    """1 at the first of the largest along the axis, 0 elsewhere"""
+    """1 at the first of the largest along the axis, 0 elsewhere, and nowhere 1 where there is a NaN, which not every
+    provider's maximum shows"""
     rows = raised(x)
-    top = equal(rows, largest(rows, dim)).cast(INT64)
+    top = equal(rows, largest(rows, dim) + total(nothing(rows), dim).cast(x.dtype)).cast(INT64)
     first = equal(top.op("CumSum", dim) * top, 1)
     return reshaped(first.cast(x.dtype), shape(x)) + nothing(x)
 

@@ -29,13 +29,13 @@ def test_cpu_is_measured_and_cuda_told_as_not_run_where_it_does_not_work(capsys)
     assert bool(re.search(r"\| CUDA", told)) is (cuda_problem() is None)
 
 
-def test_staged_runs_have_the_answers_of_plain_ones():
+def test_bound_runs_have_the_answers_of_plain_ones():
     session = Session(MODEL, Runtime())
-    staged = binding.Staged(binding.opened(MODEL, "cpu"), 5, "probabilities")
+    bound = binding.Bound(binding.opened(MODEL, "cpu"), 5, "probabilities")
     for seed in range(3):
         x = np.random.default_rng(seed).random((5, 784), np.float32)
         (expected,) = session.run({"input": x}, ["probabilities"])
-        assert np.array_equal(staged.run(x), expected)
+        assert np.array_equal(bound.run(x), expected)
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))

@@ -1,9 +1,13 @@
-"""A server whose device has a real fault: a kernel that writes to address 0, put between two requests."""
+"""A server whose device has a real fault between two requests.
+
+`python fault.py access`: a kernel writes to address 0, which the process never gets over. `python fault.py reset`: the
+device is reset, all that was on it is gone, and it works again."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
 import numpy as np
 from starlette.testclient import TestClient
@@ -43,21 +47,29 @@ def illegal_access() -> int:
     return status
 
 
+def reset() -> int:
+    status: int = ctypes.CDLL("libcudart.so.13").cudaDeviceReset()
+    return status
+
+
+FAULTS = {"access": illegal_access, "reset": reset}
+
+
 def told(client: TestClient) -> str:
     answer = client.post("/predict", content=BODY, headers=RAW).status_code
     ready, live = (client.get(f"/health/{probe}").status_code for probe in ("ready", "live"))
     return f"{answer}, ready {ready}, live {live}"
 
 
-def main() -> None:
+def main(fault: str) -> None:
     with TestClient(create_app(Settings(providers="cuda"))) as client:
         print(f"before: {told(client)}", flush=True)
-        print(f"cuda: {illegal_access()}", flush=True)
+        print(f"cuda: {FAULTS[fault]()}", flush=True)
         print(f"after: {told(client)}", flush=True)
-        print(f"named: {'CUDA failure' in client.get('/health/live').text}", flush=True)
-        print(f"again: {client.post('/predict', content=BODY, headers=RAW).status_code}", flush=True)
+        print(f"again: {told(client)}", flush=True)
+        print(client.get("/health/live").text, flush=True)
         os._exit(0)  # past the destructors of what was on the device, which may end the process in their own way
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -44,14 +44,14 @@ def run(model: Model, datatype: str, output: str, x: Array) -> Array:
     return found
 
 
-def distance(one: Array, other: Array) -> float:
-    """The largest number of ULP between two arrays of one type where both are finite; what is below the smallest
-    normal number counts as that far from 0."""
-    about = ml_dtypes.finfo(one.dtype)
+def distance(one: Array, other: Array, least: float = 0.0) -> float:
+    """The largest number of ULP between two arrays of one type where both are finite; what is below `least`, or the
+    smallest normal number, counts as that far from 0."""
+    least = max(least, float(ml_dtypes.finfo(one.dtype).smallest_normal))
     both = np.isfinite(one.astype(np.float64)) & np.isfinite(other.astype(np.float64))
     a, b = one[both].astype(np.longdouble), other[both].astype(np.longdouble)
-    _, exponents = np.frexp(np.maximum(np.maximum(abs(a), abs(b)), float(about.smallest_normal)))
-    return float((abs(a - b) / np.ldexp(np.longdouble(about.eps), exponents - 1)).max(initial=0))
+    _, exponents = np.frexp(np.maximum(np.maximum(abs(a), abs(b)), least))
+    return float((abs(a - b) / np.ldexp(np.longdouble(ml_dtypes.finfo(one.dtype).eps), exponents - 1)).max(initial=0))
 
 
 @pytest.mark.parametrize("rows", [1, 7, 64, 1024])
@@ -85,7 +85,9 @@ def test_activation_agrees_with_the_cpu(on_cpu: Load, on_cuda: Load, name: str, 
     assert np.array_equal(np.isnan(wide), np.isnan(other))
     assert np.array_equal(wide[np.isinf(wide)], other[np.isinf(wide)])
     assert np.array_equal(np.isinf(wide), np.isinf(other))
-    assert distance(found, expected) <= ULPS[datatype]
+    # A slope that crosses zero is a difference of terms of about 1: in FP64, which it is computed in, it cancels there.
+    least = 1.0 if (output, datatype) == ("grad_x", "FP64") else 0.0
+    assert distance(found, expected, least) <= ULPS[datatype]
 
 
 @pytest.mark.parametrize("datatype", DATATYPES)

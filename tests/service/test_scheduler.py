@@ -379,16 +379,35 @@ def on_device(graphs: Any, tmp_path: Path) -> OnDevice:
     return OnDevice(graphs.identity(tmp_path / "device.onnx", 1, ["n", 2]))
 
 
-def test_devices_runs_stay_out_of_the_event_loops_thread_however_cheap(
-    scheduler: Scheduler, on_device: OnDevice
-) -> None:
+def test_devices_cheap_runs_move_into_the_event_loops_thread(scheduler: Scheduler, on_device: OnDevice) -> None:
     async def main() -> None:
-        for _ in range(100):
+        for _ in range(200):
             await submit(scheduler, on_device, rows(1))
 
     asyncio.run(main())
-    assert len(on_device.threads) == 100
-    assert all(name.startswith("actserve-run") for name in on_device.threads)
+    assert on_device.threads[0].startswith("actserve-run")
+    assert on_device.threads[-1] == threading.main_thread().name
+
+
+def test_devices_dear_runs_are_never_tried_in_the_event_loops_thread(
+    scheduler: Scheduler, graphs: Any, tmp_path: Path
+) -> None:
+    class Far(OnDevice):
+        """Waits for its device, without work of its own."""
+
+        def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
+            time.sleep(0.002)
+            return super().run(feeds, fetches)
+
+    far = Far(graphs.identity(tmp_path / "far.onnx", 1, ["n", 2]))
+
+    async def main() -> None:
+        for _ in range(60):
+            await submit(scheduler, far, rows(1))
+
+    asyncio.run(main())
+    assert len(far.threads) == 60
+    assert all(name.startswith("actserve-run") for name in far.threads)
 
 
 def test_more_rows_are_joined_for_a_device(same: Recorder, on_device: OnDevice) -> None:

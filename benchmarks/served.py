@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import urllib.request
 from collections.abc import Sequence
+from contextlib import ExitStack
+from statistics import median
 
 from tqdm import tqdm
 
@@ -17,25 +19,35 @@ from benchmarks.ours import running
 from benchmarks.processes import Server
 
 CASES = (Case("json", 32, 8), Case("raw", 1, 64), Case("raw", 32, 8), Case("raw", 1024, 4))
+ROUNDS = 3
 FACES = {"json": faces.ours("/predict"), "raw": faces.raw("/predict")}
 RUN_ROWS = re.compile(r'^actserve_run_rows_(sum|count)\{[^}]*model="fashion_mnist"[^}]*\} (\S+)', re.M)
 
 
 def rows(providers: Sequence[str], seconds: int) -> tuple[list[str], list[list[str]]]:
-    """A table: for each load the rows a second, and the rows that a run had. Raises LoadError, ServerError."""
+    """A table: for each load the rows a second and the rows that a run had, medians over the rounds. The servers are
+    measured in turn, while the others have no CPU. Raises LoadError, ServerError."""
     load.require()
     bodies = Bodies(BUILD / "bodies")
-    columns = []
-    for provider in providers:
-        with running(f"served-{provider}", "--providers", provider) as server:
-            cases = tqdm(CASES, desc=f"service, {provider}", unit="", leave=False)
-            columns.append([_seen(server, FACES[c.kind], c, bodies.requests(FACES[c.kind], c), seconds) for c in cases])
-    names = [name for provider in providers for name in (f"{provider.upper()}, rows/s", "rows in a run")]
-    lines = [[case.name, *(cell for column in columns for cell in column[index])] for index, case in enumerate(CASES)]
+    seen: dict[tuple[Case, str], list[tuple[float, float]]] = {}
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(running(f"served-{name}", "--providers", name)) for name in providers}
+        loads = [(case, name) for _ in range(ROUNDS) for case in CASES for name in providers]
+        for case, name in tqdm(loads, desc="service", unit="", leave=False):
+            for other, server in servers.items():
+                server.thaw() if other == name else server.freeze()
+            found = _seen(servers[name], FACES[case.kind], case, bodies.requests(FACES[case.kind], case), seconds)
+            seen.setdefault((case, name), []).append(found)
+    lines = [[case.name, *(cell for name in providers for cell in _shown(seen[case, name]))] for case in CASES]
+    names = [part for name in providers for part in (f"{name.upper()}, rows/s", "rows in a run")]
     return ["`/predict`, one worker", *names], lines
 
 
-def _seen(server: Server, face: Face, case: Case, requests: Requests, seconds: int) -> tuple[str, str]:
+def _shown(found: Sequence[tuple[float, float]]) -> tuple[str, str]:
+    return f"{median(speed for speed, _ in found):,.0f}", f"{median(in_a_run for _, in_a_run in found):,.1f}"
+
+
+def _seen(server: Server, face: Face, case: Case, requests: Requests, seconds: int) -> tuple[float, float]:
     url = f"http://127.0.0.1:{server.port}"
     load.run(f"{url}{face.path}", requests, case.connections, 1)
     rows_before, runs_before = _run_rows(url)
@@ -43,8 +55,7 @@ def _seen(server: Server, face: Face, case: Case, requests: Requests, seconds: i
     if not found.is_clean:
         raise load.LoadError(f"{case.name}: {found.refused} refused, {found.broken} broken")
     rows_after, runs_after = _run_rows(url)
-    in_a_run = (rows_after - rows_before) / (runs_after - runs_before)
-    return f"{found.per_second * case.rows:,.0f}", f"{in_a_run:,.1f}"
+    return found.per_second * case.rows, (rows_after - rows_before) / (runs_after - runs_before)
 
 
 def _run_rows(url: str) -> tuple[float, float]:

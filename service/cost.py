@@ -23,8 +23,7 @@ class Cost:
 
     The clock tells it, and of that the least, because it counts a busy machine's other work too: an average would rise
     in one slow spell. In a thread of a busy process it counts the wait for the interpreter as well, and would call
-    runs dear there for ever; so one that needs little work is tried in place now and then, where the clock is right.
-    A device's run is a wait, which blocks whoever waits as work does: all of its time counts as work."""
+    runs dear there for ever; so one that needs little work is tried in place now and then, where the clock is right."""
 
     def __init__(self) -> None:
         self._estimates: dict[int, Estimate] = {}

@@ -133,32 +133,18 @@ def test_served_rows_are_measured_on_the_way() -> None:
     pytest.fail("no row has been measured")
 
 
-def after_a(fault: str) -> list[str]:
-    """What fault.py says, in a process of its own."""
-    command = [sys.executable, FAULT, fault]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=SHIPPED.parents[1])
-    assert done.stdout.count("\n") == 5, done.stderr[-2000:]
-    return done.stdout.splitlines()
-
-
 def test_fault_that_the_process_never_gets_over_is_told_by_both_probes() -> None:
-    *lines, live = after_a("access")
+    """In a process of its own, which it leaves without the device."""
+    command = [sys.executable, FAULT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=SHIPPED.parents[1])
+    *lines, live = done.stdout.splitlines()
     assert lines == [
         "before: 200, ready 200, live 200",
         "cuda: 700",
         "after: 500, ready 503, live 503",
         "again: 500, ready 503, live 503",
-    ]
+    ], done.stderr[-2000:]
     message = json.loads(live)["error"]
     assert "CUDA failure 700: an illegal memory access was encountered" in message
     assert "cannot be loaded again" in message
     assert not re.search(r"hostname|GPU=|\.cc|/", message)
-
-
-def test_model_is_loaded_again_where_the_device_works_again() -> None:
-    assert after_a("reset")[:4] == [
-        "before: 200, ready 200, live 200",
-        "cuda: 0",
-        "after: 500, ready 200, live 200",
-        "again: 200, ready 200, live 200",
-    ]

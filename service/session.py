@@ -66,7 +66,7 @@ ORT_ERRORS = (
 # Its providers throw some of theirs past it, which come as Python's own: those of a device that is lost, for one.
 FAILURES = (*ORT_ERRORS, RuntimeError)
 BROKEN_OPTIMIZERS = ["FuseReluClip"]  # refuses a graph with a Relu before a Clip in FP64, which is a good graph
-OURS = re.compile(r"alloc|CUDA|CUBLAS|CUDNN|out of memory", re.IGNORECASE)  # a machine's fault, never the request's
+MEMORY = re.compile(r"alloc|out of memory", re.IGNORECASE)  # the machine's fault, never the request's
 LEFT_TO_THE_CPU = "fallback to CPU EP has been explicitly disabled"
 WHEELS = ("onnxruntime", "onnxruntime-gpu")  # they share an import name, and each overwrites the other's files
 
@@ -198,7 +198,7 @@ class Session:
         except FAILURES as error:
             if self.on_device and device.is_fault(str(error)):
                 self._renew(session, str(error))
-            if isinstance(error, RuntimeError) or OURS.search(str(error)):
+            if isinstance(error, RuntimeError) or MEMORY.search(str(error)) or device.FAILURE.search(str(error)):
                 raise Internal from error
             raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
 

@@ -94,6 +94,17 @@ def test_run_beyond_the_limit_of_memory_fails_alone() -> None:
     assert np.array_equal(session.run(small, ["y"])[0], before)
 
 
+@pytest.mark.parametrize("name", ["relu", "prelu", "softmax"])
+def test_more_dimensions_than_the_device_takes_are_computed_or_refused(client: TestClient, name: str) -> None:
+    tensor = np.zeros((1,) * 20).tolist()
+    answer = client.post(f"/activate/{name}", json={"tensor": tensor})
+    if name == "relu":
+        assert answer.json()["tensor"] == tensor
+    else:
+        assert answer.status_code == 422
+        assert "cannot compute these values" in answer.json()["error"]
+
+
 def test_nodes_without_a_kernel_are_on_the_cpu_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     text = "g (float[n, 4] x) => (float[m] u, float[n, 4] y) { y = Relu(x) u = Unique(y) }"

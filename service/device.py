@@ -17,6 +17,8 @@ OUT_OF_MEMORY = {
     ("CUFFT", 2),
     ("CURAND", 102),
 }
+# CUDNN_STATUS_NOT_SUPPORTED with all that is finer than it, before version 9 and since: of these shapes, not of others.
+NOT_SUPPORTED = {("CUDNN", 9), *(("CUDNN", code) for code in range(3000, 4000))}
 
 
 def options(*, tf32: bool, memory_limit_bytes: int | None) -> dict[str, str]:
@@ -29,8 +31,17 @@ def options(*, tf32: bool, memory_limit_bytes: int | None) -> dict[str, str]:
 
 def is_fault(message: str) -> bool:
     """Whether the device or its context is at fault, so that the session is worth nothing any more. Memory that did not
-    suffice is none: the session computes on."""
-    return any((library, int(code)) not in OUT_OF_MEMORY for library, code, _ in FAILURE.findall(message))
+    suffice is none, nor are shapes that it does not take: the session computes on."""
+    return any(failure not in OUT_OF_MEMORY | NOT_SUPPORTED for failure in _failures(message))
+
+
+def is_refusal(message: str) -> bool:
+    """Whether the device does not take these shapes, as tensors of more than 8 dimensions."""
+    return not NOT_SUPPORTED.isdisjoint(_failures(message))
+
+
+def _failures(message: str) -> set[tuple[str, int]]:
+    return {(library, int(code)) for library, code, _ in FAILURE.findall(message)}
 
 
 def plain(message: str) -> str:

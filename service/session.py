@@ -196,11 +196,14 @@ class Session:
             # The public `run` looks at names and kinds first, which is a fifth of a small run and has been done here.
             return session._sess.run(fetches, feeds, options)  # type: ignore[no-any-return]
         except FAILURES as error:
-            if self.on_device and device.is_fault(str(error)):
-                self._renew(session, str(error))
-            if isinstance(error, RuntimeError) or MEMORY.search(str(error)) or device.FAILURE.search(str(error)):
+            message = str(error)
+            if self.on_device and device.is_fault(message):
+                self._renew(session, message)
+            if device.is_refusal(message):
+                raise Unfit(f"The device does not take tensors of these shapes ({device.plain(message)}).") from error
+            if isinstance(error, RuntimeError) or MEMORY.search(message) or device.FAILURE.search(message):
                 raise Internal from error
-            raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
+            raise Unfit(f"The model cannot compute these values: {redact(message)}") from error
 
     def _wake(self) -> Any:
         with self._waking:

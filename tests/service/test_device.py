@@ -20,6 +20,9 @@ def test_memory_is_limited_only_where_a_limit_is_set() -> None:
     assert device.options(tf32=False, memory_limit_bytes=1 << 30)["gpu_mem_limit"] == "1073741824"
 
 
+NOT_SUPPORTED = "CUDNN failure 3000: CUDNN_STATUS_NOT_SUPPORTED"
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -46,6 +49,17 @@ def test_failure_of_the_device_is_a_fault(message: str) -> None:
 )
 def test_memory_that_did_not_suffice_and_refused_values_are_no_fault(message: str) -> None:
     assert not device.is_fault(message)
+
+
+def test_shapes_that_the_device_does_not_take_are_no_fault_but_a_refusal() -> None:
+    said = (
+        f"Non-zero status code returned while running ReduceMax node. Name:'y' Status Message: {NOT_SUPPORTED}{BEHIND}"
+    )
+    assert not device.is_fault(said)
+    assert device.is_refusal(said)
+    assert device.plain(said) == NOT_SUPPORTED
+    assert not device.is_refusal(f"CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED{BEHIND}")
+    assert device.is_fault(f"{said} CUDA failure 700: an illegal memory access was encountered{BEHIND}")
 
 
 def test_failure_is_told_without_the_machine() -> None:

@@ -178,11 +178,10 @@ def test_graph_that_no_provider_takes_is_refused_and_not_tried_on_the_cpu(tmp_pa
         module._placed(None, tmp_path / "x.onnx", Runtime(), AZURE)
 
 
-def faulty(path: Path) -> Session:
+def faulty(path: Path, said: str = "CUDA failure 700: an illegal memory access was encountered") -> Session:
     """Rows of a table, on what takes itself for a device: an index outside fails in the words of a broken one, since
     messages name the node."""
-    name = "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=secret"
-    node = helper.make_node("Gather", ["table", "index"], ["y"], name=name)
+    node = helper.make_node("Gather", ["table", "index"], ["y"], name=f"{said} ; GPU=0 ; hostname=secret")
     ends = (
         [helper.make_tensor_value_info("index", TensorProto.INT64, ["n"])],
         [helper.make_tensor_value_info("y", 1, ["n"])],
@@ -210,6 +209,16 @@ def test_session_is_made_again_after_a_fault_of_its_device(tmp_path: Path, caplo
     assert looked_up(found, 1) == 6
     assert "illegal memory access" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_shapes_that_a_device_does_not_take_are_422_and_leave_its_session_alone(tmp_path: Path) -> None:
+    found = faulty(tmp_path / "x.onnx", "CUDNN failure 3000: CUDNN_STATUS_NOT_SUPPORTED")
+    first = found._session
+    with pytest.raises(
+        Unfit, match=r"not take tensors of these shapes \(CUDNN failure 3000: CUDNN_STATUS_NOT_SUPPORTED\)"
+    ):
+        looked_up(found, 99)
+    assert found._session is first
 
 
 def test_fault_of_many_runs_at_once_makes_one_session(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ from service.tensors import Array
 class Caller(ABC):
     """Somebody whose request has come: its first byte when it `began`, its last when it `arrived`."""
 
+    request_id: str
+    began: float
+    arrived: float
     body = b""
     is_gone = False
     rows = 0
@@ -30,10 +33,6 @@ class Caller(ABC):
     inputs: Inputs | None = None
     job: Job | None = None
     table: tuple[Hashable, Array] | None = None
-
-    def __init__(self, request_id: str) -> None:
-        self.request_id = request_id
-        self.began = self.arrived = perf_counter()
 
     @abstractmethod
     def go_alone(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from time import perf_counter
 
@@ -37,8 +37,9 @@ class Bursts:
     def __init__(self, front: Front, scheduler: Scheduler) -> None:
         self._front = front
         self._scheduler = scheduler
-        self._waiting: dict[Plan, deque[Caller]] = {}
-        self._rows: dict[Model, float] = {}
+        self._max_rows = scheduler.max_queue_rows
+        self._waiting: defaultdict[Plan, deque[Caller]] = defaultdict(deque)
+        self._rows: defaultdict[Model, float] = defaultdict(float)
         self._is_due = False
 
     @property
@@ -48,19 +49,20 @@ class Bursts:
 
     def add(self, plan: Plan, caller: Caller) -> None:
         """Has a caller answered once everything that arrived in this turn of the event loop has been added."""
-        if len(caller.body) > MAX_BYTES:
+        size, model = len(caller.body), plan.model
+        if size > MAX_BYTES:
             caller.go_alone()
             return
-        rows = caller.claim = max(1.0, len(caller.body) / plan.bytes_per_row)
-        before = self._rows.get(plan.model, 0.0)
-        if before and before + rows > self._scheduler.max_queue_rows:
-            caller.refuse(self._lane(plan, plan.model.session).full(round(before)))
+        rows = size / plan.bytes_per_row
+        if rows < 1.0:
+            rows = 1.0
+        before = self._rows[model]
+        if before and before + rows > self._max_rows:
+            caller.refuse(self._lane(plan, model.session).full(round(before)))
             return
-        self._rows[plan.model] = before + rows
-        callers = self._waiting.get(plan)
-        if callers is None:
-            callers = self._waiting[plan] = deque()
-        callers.append(caller)
+        caller.claim = rows
+        self._rows[model] = before + rows
+        self._waiting[plan].append(caller)
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._turn)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Hashable, Sequence
-from itertools import accumulate, pairwise
 from time import perf_counter
 
 import numpy as np
@@ -185,23 +184,27 @@ class BackToBack(Joined):
         before = perf_counter()
         assert self.plan.row_bytes is not None
         in_bytes, self._out_bytes = self.plan.row_bytes
+        taken, most = 0, self._most
+        bodies = []
         while queue:
             caller = queue[0]
             size = len(caller.body)
             rows, rest = (1, 0) if size == in_bytes else divmod(size, in_bytes)
             if caller.is_gone:
                 pass
-            elif rest or not 0 < rows <= self._most:
+            elif rest or not 0 < rows <= most:
                 self.misfits.append(caller)
-            elif self.rows + rows > self._most:
+            elif taken + rows > most:
                 break
             else:
                 caller.rows = rows
                 self.callers.append(caller)
-                self.rows += rows
+                bodies.append(caller.body)
+                taken += rows
             queue.popleft()
-        if self.callers:
-            self._set(self.plan.decode(b"".join([caller.body for caller in self.callers])))
+        self.rows = taken
+        if bodies:
+            self._set(self.plan.decode(bodies[0] if len(bodies) == 1 else b"".join(bodies)))
         decode_s = perf_counter() - before
         for caller in self.callers:
             caller.decode_s = decode_s
@@ -210,5 +213,8 @@ class BackToBack(Joined):
         self._check(arrays)
         whole = self.plan.encode(self._inputs, arrays, self.rows)
         content = whole.whole() if whole.tail else whole.body
-        ends = accumulate(caller.rows * self._out_bytes for caller in self.callers)
-        return [Response(content[start:end], whole.media_type) for start, end in pairwise((0, *ends))]
+        answers, end = [], 0
+        for caller in self.callers:
+            start, end = end, end + caller.rows * self._out_bytes
+            answers.append(Response(content[start:end], whole.media_type))
+        return answers

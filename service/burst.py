@@ -15,6 +15,7 @@ from time import perf_counter
 
 from service import wrapping
 from service.batch import BackToBack, Batch, Caller, OneByOne, Stacked
+from service.codecs.compression import SMALL
 from service.engine import ASIDE_BYTES
 from service.exchange import Response
 from service.front import Front
@@ -128,9 +129,11 @@ class Bursts:
         encode_s = now - started - compute_s
         lines = self._front.lines(compute_s, encode_s)
         began_after = now - self._front.limit_s
+        is_encoding_asked = "accept-encoding" in plan.headers
         answered = []
         for caller, response in zip(batch.callers, responses, strict=True):
-            if caller.began < began_after or not wrapping.wrap_now(plan.headers, response):
+            may_be_wrapped = is_encoding_asked or response.tail or len(response.body) > SMALL
+            if caller.began < began_after or (may_be_wrapped and not wrapping.wrap_now(plan.headers, response)):
                 caller.go_alone()
                 continue
             queue_s = started - caller.arrived - caller.decode_s

@@ -23,7 +23,7 @@ import numpy as np
 from service import cores
 from service.cost import Cost
 from service.errors import QueueFull
-from service.job import Feeds, Job, Result
+from service.job import Job, Result, Size
 from service.session import Session
 from service.statistics import Run
 from service.tap import Tap
@@ -73,7 +73,7 @@ class Lane:
         if self._queue or self._running or not self._is_cheap(jobs, callers):
             return None
         try:
-            arrays, run = self._run(jobs, in_place=True)
+            arrays, run = self._run(jobs, True)
         except Exception:  # which is told where it is met again, each job singly
             return None
         if self._ran is not None:
@@ -197,21 +197,21 @@ class Lane:
 
     def _run(self, batch: Sequence[Job], in_place: bool) -> tuple[list[Array], Run]:
         """One run of all of them. Raises what it raised, or ValueError where the answer is not row by row."""
-        started, worked = perf_counter(), 0.0 if in_place else thread_time()
-        rows = sum([job.rows for job in batch])
+        worked = 0.0 if in_place else thread_time()
+        started = perf_counter()
+        whole = batch[0] if len(batch) == 1 else _joined(batch)
+        rows, joined = whole.rows, perf_counter()
         try:
-            feeds = _joined(batch)
-            joined = perf_counter()
-            arrays = self._session.run(feeds, batch[0].fetches)
+            arrays = self._session.run(whole.feeds, whole.fetches)
             if len(batch) > 1 and not _by_row(arrays, rows):
                 raise ValueError("The model does not answer row by row, though its metadata says so.")
             if self._tap is not None:
-                self._tap.ran(feeds, rows)
-            return arrays, Run(sum([job.instances for job in batch]), joined - started, perf_counter() - joined, 0.0)
+                self._tap.ran(whole.feeds, rows)
+            return arrays, Run(whole.instances, joined - started, perf_counter() - joined, 0.0)
         finally:
             seconds = perf_counter() - started
-            self._seconds_per_row += 0.1 * (seconds / max(1, rows) - self._seconds_per_row)
-            self._cost.learn(_size(batch), seconds, seconds if in_place else thread_time() - worked)
+            self._seconds_per_row += 0.1 * (seconds / (rows or 1) - self._seconds_per_row)
+            self._cost.learn(whole.size, seconds, seconds if in_place else thread_time() - worked)
 
     def _deliver(self, batch: list[Job], outcome: Outcome, started: float) -> None:
         compute_s = perf_counter() - started
@@ -239,14 +239,14 @@ def _by_row(arrays: Sequence[Array], rows: int) -> bool:
     return all(array.ndim > 0 and len(array) == rows for array in arrays)
 
 
-def _joined(batch: Sequence[Job]) -> Feeds:
-    if len(batch) == 1:
-        return batch[0].feeds
-    return {name: np.concatenate([job.feeds[name] for job in batch]) for name in batch[0].feeds}
+def _joined(batch: Sequence[Job]) -> Job:
+    feeds = {name: np.concatenate([job.feeds[name] for job in batch]) for name in batch[0].feeds}
+    size = Size(sum([job.rows for job in batch]), sum([job.instances for job in batch]))
+    return Job(feeds, batch[0].fetches, size)
 
 
 def _size(batch: Sequence[Job]) -> int:
-    return sum([job.size for job in batch])
+    return batch[0].size if len(batch) == 1 else sum([job.size for job in batch])
 
 
 def _split(arrays: list[Array], batch: Sequence[Job]) -> Answers:

@@ -60,12 +60,6 @@ class Runs:
         self.count = 0
         self.compute_input = self.compute_infer = self.compute_output = 0.0
 
-    def add(self, run: Run) -> None:
-        self.count += 1
-        self.compute_input += run.compute_input
-        self.compute_infer += run.compute_infer
-        self.compute_output += run.compute_output
-
     def told(self, rows: int) -> Told:
         return {"batch_size": rows} | {stage: _duration(self.count, getattr(self, stage)) for stage in OF_A_RUN}
 
@@ -128,9 +122,14 @@ class Tally:
 
     def ran(self, run: Run) -> None:
         """The session computed an answer, for one request or for several."""
-        self._by_rows[run.rows].add(run)
+        rows, compute_input, compute_infer, compute_output = run
+        runs = self._by_rows[rows]
+        runs.count += 1
+        runs.compute_input += compute_input
+        runs.compute_infer += compute_infer
+        runs.compute_output += compute_output
         if self._observe is not None:
-            self._observe(run.rows)
+            self._observe(rows)
 
     def told(self, name: str, version: str) -> Told:
         """The counts as the extension's object."""

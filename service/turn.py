@@ -132,7 +132,9 @@ class Turn(Caller):
         connection = self._connection
         transport = connection.transport
         self.response_complete = True
-        self._let_go()
+        self.body, self.chunks, self.inputs, self.job, self.table = b"", NOTHING, None, None, None
+        if self._exchange is not None:
+            self._exchange.let_go()
         if transport.is_closing():
             return
         is_last = not self.keep_alive or self.more_body

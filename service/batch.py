@@ -12,7 +12,7 @@ import numpy as np
 from service.engine import checked
 from service.errors import ServiceError
 from service.exchange import Response
-from service.job import Job, Size
+from service.job import Job
 from service.plan import Inputs, Plan
 from service.session import Session
 from service.tensors import Array
@@ -105,7 +105,7 @@ class OneByOne(Batch):
             self.misfits.append(caller)
             return None
         caller.rows = size.instances
-        caller.job = Job(inputs.feeds, inputs.fetches, size)
+        caller.job = Job(inputs.feeds, inputs.fetches, *size)
         return caller.job
 
     def _joins(self, job: Job) -> bool:
@@ -126,11 +126,15 @@ class Joined(Batch):
     def _set(self, inputs: Inputs) -> None:
         self._inputs = inputs
         self.session = inputs.session
-        self.jobs = [Job(inputs.feeds, inputs.fetches, Size(self.rows, self.rows))]
+        self.jobs = [Job(inputs.feeds, inputs.fetches, self.rows, self.rows)]
 
-    def _check(self, arrays: Sequence[Array]) -> None:
-        if len(self.callers) > 1 and not all(array.ndim > 0 and len(array) == self.rows for array in arrays):
+    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
+        count = len(self.callers)
+        if count == 1:
+            return [self.plan.encode(self._inputs, arrays, self.rows)]
+        if not all([array.ndim > 0 and len(array) == self.rows for array in arrays]):
             raise ValueError("The model does not answer row by row, though its metadata says so.")
+        return self.plan.encode_each([self._inputs] * count, arrays, [caller.rows for caller in self.callers])
 
 
 class Stacked(Joined):
@@ -168,22 +172,14 @@ class Stacked(Joined):
         except ServiceError:  # which is told where it is met again
             self.callers, self.misfits = [], self.callers
 
-    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
-        self._check(arrays)
-        if len(self.callers) == 1:
-            return [self.plan.encode(self._inputs, arrays, self.rows)]
-        return self.plan.encode_each(
-            [self._inputs] * len(self.callers), arrays, [caller.rows for caller in self.callers]
-        )
-
 
 class BackToBack(Joined):
-    """Bodies that are one body when they stand back to back, and whose answer is cut into theirs."""
+    """Bodies that are one body when they stand back to back."""
 
     def _take(self, queue: deque[Caller]) -> None:
         before = perf_counter()
-        assert self.plan.row_bytes is not None
-        in_bytes, self._out_bytes = self.plan.row_bytes
+        in_bytes = self.plan.row_bytes
+        assert in_bytes is not None
         taken, most = 0, self._most
         bodies = []
         while queue:
@@ -208,13 +204,3 @@ class BackToBack(Joined):
         decode_s = perf_counter() - before
         for caller in self.callers:
             caller.decode_s = decode_s
-
-    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
-        self._check(arrays)
-        whole = self.plan.encode(self._inputs, arrays, self.rows)
-        content = whole.whole() if whole.tail else whole.body
-        answers, end = [], 0
-        for caller in self.callers:
-            start, end = end, end + caller.rows * self._out_bytes
-            answers.append(Response(content[start:end], whole.media_type))
-        return answers

@@ -101,14 +101,16 @@ class Bursts:
             return
         if batch.callers and not self._answer(batch):
             _go_alone(batch.callers)
-        _go_alone(batch.misfits)
+        if batch.misfits:
+            _go_alone(batch.misfits)
 
     def _answer(self, batch: Batch) -> bool:
         """Runs the batch in place and gives each caller its answer; False where that would not be quick."""
-        first = batch.callers[0]
-        batch.plan.bytes_per_row = max(1, len(first.body)) / max(1, first.rows)
+        first, plan = batch.callers[0], batch.plan
+        plan.bytes_per_row = (len(first.body) or 1) / (first.rows or 1)
+        lane = self._lane(plan, batch.session)
         started = perf_counter()
-        arrays = self._lane(batch.plan, batch.session).compute_now(batch.jobs, len(batch.callers))
+        arrays = lane.compute_now(batch.jobs, len(batch.callers))
         if arrays is None:
             return False
         compute_s = perf_counter() - started
@@ -130,21 +132,27 @@ class Bursts:
         lines = self._front.lines(compute_s, encode_s)
         began_after = now - self._front.limit_s
         is_encoding_asked = "accept-encoding" in plan.headers
-        answered = []
+        times = Together(compute_s, encode_s)
+        durations, decode, queue = times.durations, times.decode, times.queue
         for caller, response in zip(batch.callers, responses, strict=True):
             may_be_wrapped = is_encoding_asked or response.tail or len(response.body) > SMALL
             if caller.began < began_after or (may_be_wrapped and not wrapping.wrap_now(plan.headers, response)):
                 caller.go_alone()
                 continue
-            queue_s = started - caller.arrived - caller.decode_s
-            response.lines = lines % (caller.request_id.encode(), caller.decode_s * 1e3, queue_s * 1e3)
-            answered.append(caller)
+            arrived, decode_s = caller.arrived, caller.decode_s
+            queue_s = started - arrived - decode_s
+            response.lines = lines % (caller.request_id.encode(), decode_s * 1e3, queue_s * 1e3)
+            times.rows += caller.rows
+            times.since_body += now - arrived
+            durations.append(now - caller.began)
+            decode.append(decode_s)
+            queue.append(queue_s)
             try:
                 caller.reply(response)
             except Exception:  # of this one caller; others are answered in the same turn
                 log.exception("an answer could not be given", extra={"request_id": caller.request_id})
-        if answered:
-            self._front.answered_together(plan.path, plan.model, _times(answered, started, now, compute_s))
+        if durations:
+            self._front.answered_together(plan.path, plan.model, times)
 
 
 def _batch(plan: Plan, callers: deque[Caller], most: int) -> Batch:
@@ -155,18 +163,6 @@ def _batch(plan: Plan, callers: deque[Caller], most: int) -> Batch:
         if stacked.callers or stacked.misfits or not callers:
             return stacked
     return OneByOne(plan, callers, most)
-
-
-def _times(callers: Sequence[Caller], started: float, now: float, compute_s: float) -> Together:
-    return Together(
-        sum([caller.rows for caller in callers]),
-        [now - caller.began for caller in callers],
-        [now - caller.arrived for caller in callers],
-        [caller.decode_s for caller in callers],
-        [started - caller.arrived - caller.decode_s for caller in callers],
-        compute_s,
-        now - started - compute_s,
-    )
 
 
 def _go_alone(callers: Iterable[Caller]) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from service import cores
 from service.cost import Cost
 from service.errors import QueueFull
-from service.job import Job, Result, Size
+from service.job import Job, Result
 from service.session import Session
 from service.statistics import Run
 from service.tap import Tap
@@ -241,8 +241,7 @@ def _by_row(arrays: Sequence[Array], rows: int) -> bool:
 
 def _joined(batch: Sequence[Job]) -> Job:
     feeds = {name: np.concatenate([job.feeds[name] for job in batch]) for name in batch[0].feeds}
-    size = Size(sum([job.rows for job in batch]), sum([job.instances for job in batch]))
-    return Job(feeds, batch[0].fetches, size)
+    return Job(feeds, batch[0].fetches, sum([job.rows for job in batch]), sum([job.instances for job in batch]))
 
 
 def _size(batch: Sequence[Job]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import time
 from typing import Any, NamedTuple, Protocol
 
@@ -30,16 +30,16 @@ class Stages(Protocol):
 
 @dataclass(slots=True)
 class Together:
-    """The rows of requests that were answered together, and their seconds: of each from its beginning and from its body
-    to its answer, reading and waiting; of all the run and the writing."""
+    """The rows of requests that were answered together, and their seconds: of all the run and the writing; of each from
+    its beginning to its answer, reading and waiting; the sum of those from its body to its answer."""
 
-    rows: int
-    durations: list[float]
-    since_body: list[float]
-    decode: list[float]
-    queue: list[float]
     compute: float
     encode: float
+    rows: int = 0
+    since_body: float = 0.0
+    durations: list[float] = field(default_factory=list)
+    decode: list[float] = field(default_factory=list)
+    queue: list[float] = field(default_factory=list)
 
 
 class Run(NamedTuple):
@@ -114,7 +114,7 @@ class Tally:
         self._last = time()
         self._inferences += times.rows
         self._succeeded += count
-        self._total_s += sum(times.since_body)
+        self._total_s += times.since_body
         self._decode += sum(times.decode)
         self._queue += sum(times.queue)
         self._compute += times.compute * count

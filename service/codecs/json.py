@@ -68,8 +68,7 @@ class Document:
             rows: Any = found[name]
             count = len(rows)
             buffer = rows.as_buffer(of_type="d")
-            lengths = {len(row) for row in rows}
-            if lengths - {columns} or not _has_brackets(self._text, count + 1):
+            if set(map(len, rows)) - {columns} or not _has_brackets(self._text, count + 1):
                 return None
             return np.frombuffer(buffer, np.float64).reshape(count, columns)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
@@ -181,11 +180,9 @@ def _written(array: Array) -> bytes:
     return text
 
 
-def rows(matrix: Array) -> list[list[bytes]]:
-    """Each number of a matrix as it is written, by row."""
-    if not matrix.size:
-        return [[] for _ in matrix]
-    return [row.split(b",") for row in _written(matrix)[2:-2].split(b"],[")]
+def rows(matrix: Array) -> list[bytes]:
+    """The numbers of each row of a matrix as they are written, with commas between them."""
+    return _written(matrix)[2:-2].split(b"],[") if matrix.size else [b""] * len(matrix)
 
 
 def _has_brackets(text: bytes, count: int) -> bool:

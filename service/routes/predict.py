@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from service import instances, predictions
 from service.codecs import json, media, raw
 from service.engine import Engine
-from service.errors import ServiceError
 from service.exchange import Request, Response, Route
 from service.model import Model
 from service.plan import Inference, Inputs, Plan
@@ -55,6 +55,7 @@ class Rows(Plan):
         self._wanted = media.accepted(request.headers, predictions.offered(self.model, self._given))
         self._fetches = predictions.fetches(self.model)
         self._plain = instances.plain_input(self.model) if self._given == media.JSON and not self._query else None
+        self._columns = 0 if self._plain is None else prod(self._plain.row_shape or ())
         self.is_stackable = self._plain is not None and self.model.metadata.joinable
         if self._given == media.RAW and self.model.metadata.joinable and not self._query:
             self.row_bytes = self.model.inputs[0].row_bytes
@@ -65,7 +66,7 @@ class Rows(Plan):
     def decode(self, body: bytes) -> Batch:
         if self._plain is not None:
             document = json.read(body)
-            numbers = instances.plain_rows(self._plain, document)
+            numbers = document.matrix("instances", self._columns)
             if numbers is not None:
                 return self.stacked(None, numbers)
             found = instances.from_document(self.model, document)
@@ -78,11 +79,7 @@ class Rows(Plan):
         return Batch(self.model.session, found.feeds, self._fetches, None, found.count, found.is_columnar, form)
 
     def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
-        assert self._plain is not None
-        try:
-            numbers = instances.plain_rows(self._plain, json.read(body))
-        except ServiceError:
-            return None
+        numbers = json.matrix(body, "instances", self._columns)
         return None if numbers is None else (None, numbers)
 
     def stacked(self, said: Hashable, rows: Array) -> Batch:

@@ -132,7 +132,7 @@ class Joined(Batch):
         count = len(self.callers)
         if count == 1:
             return [self.plan.encode(self._inputs, arrays, self.rows)]
-        if not all([array.ndim > 0 and len(array) == self.rows for array in arrays]):
+        if not all(array.ndim > 0 and len(array) == self.rows for array in arrays):
             raise ValueError("The model does not answer row by row, though its metadata says so.")
         return self.plan.encode_each([self._inputs] * count, arrays, [caller.rows for caller in self.callers])
 

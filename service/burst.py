@@ -77,9 +77,10 @@ class Bursts:
                 callers = self._waiting.pop(plan)
                 present = tuple(callers)
                 self._answer_some(plan, callers, present)
-                self._rows[plan.model] -= sum([caller.claim for caller in present[: len(present) - len(callers)]])
                 if callers:
                     self._waiting[plan] = callers
+                if self._waiting:
+                    self._rows[plan.model] -= sum([caller.claim for caller in present[: len(present) - len(callers)]])
         finally:  # whatever went wrong with one, others wait, and more will come
             if not self._waiting:
                 self._rows.clear()
@@ -151,8 +152,8 @@ class Bursts:
                 caller.reply(response)
             except Exception:  # of this one caller; others are answered in the same turn
                 log.exception("an answer could not be given", extra={"request_id": caller.request_id})
-        if durations:
-            self._front.answered_together(plan.path, plan.model, times)
+        if durations:  # counted once the answers are on their way
+            asyncio.get_running_loop().call_soon(self._front.answered_together, plan.path, plan.model, times)
 
 
 def _batch(plan: Plan, callers: deque[Caller], most: int) -> Batch:

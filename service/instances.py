@@ -98,8 +98,7 @@ def plain_input(model: Model) -> TensorSpec | None:
 
 
 def from_rows(spec: TensorSpec, numbers: Array) -> Feeds:
-    """`{"instances": [[numbers], ...]}` and nothing else as such an input, from flat rows of float64. Raises Unfit where
-    a number is out of range."""
+    """The flat rows of a plain body as such an input. Raises Unfit where a number is out of range."""
     assert spec.row_shape is not None
     return {spec.name: elements.narrow(numbers, spec.datatype, "instances").reshape(len(numbers), *spec.row_shape)}
 

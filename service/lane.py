@@ -70,7 +70,8 @@ class Lane:
     def compute_now(self, jobs: Sequence[Job], callers: int) -> list[Array] | None:
         """The arrays of one run of jobs that can stand in one and are of so many callers; None where that is not cheap,
         something else is to be done first, or the run fails."""
-        if self._queue or self._running or not self._is_cheap(jobs, callers):
+        limit_s = THREAD_HOP_S + (callers - 1) * WAITING_S  # each of them would wait singly
+        if self._queue or self._running or not self._cost.is_below(limit_s, _size(jobs)):
             return None
         try:
             arrays, run = self._run(jobs, True)
@@ -165,16 +166,12 @@ class Lane:
     def _start(self, batch: list[Job]) -> None:
         """Runs in place what is cheap, the rest in a thread."""
         started = perf_counter()
-        if self._is_cheap(batch):
+        if self._cost.is_below(THREAD_HOP_S, _size(batch)):
             self._deliver(batch, self._compute(batch, in_place=True), started)
             return
         self._running += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._compute, batch)
         running.add_done_callback(lambda done: self._finish(batch, done.result(), started))
-
-    def _is_cheap(self, batch: Sequence[Job], callers: int = 1) -> bool:
-        """Cheaper than a thread hop, and than that each of its callers waits singly."""
-        return self._cost.is_below(THREAD_HOP_S + (callers - 1) * WAITING_S, _size(batch))
 
     def _finish(self, batch: list[Job], outcome: Outcome, started: float) -> None:
         self._running -= 1

@@ -136,14 +136,29 @@ class Session:
         """Whether runs are waited for, and not computed by this process."""
         return self.provider != CPU
 
-    def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
+    def run(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any = None) -> list[Array]:
         """Computes `fetches`. Thread-safe. The arrays must fit the signature already.
 
         onnxruntime computes every output, fetched or not (`only_execute_path_to_fetches` works in its training builds
         only), so an output that has a switch and is not fetched is switched off.
         Raises Unfit where the graph refuses the values (an index out of range, say), Internal where the machine fails.
         """
-        return self._run(feeds, fetches, self._options)
+        session = self._session or self._wake()
+        options = options or self._options
+        if self._switches:
+            off = {name: FALSE for name in self._switches if name.removeprefix(SWITCH) not in fetches}
+            feeds = {**feeds, **off} if off else feeds
+        try:
+            if self._bfloat16 and not self._bfloat16.isdisjoint((*feeds, *fetches)):
+                return self._run_values(session, feeds, fetches, options)
+            # The public `run` looks at names and kinds first, which is a fifth of a small run and has been done here.
+            return session._sess.run(fetches, feeds, options)  # type: ignore[no-any-return]
+        except ORT_ERRORS as error:
+            if self.on_device and device.is_fault(str(error)):
+                self._renew(session, str(error))
+            if OURS.search(str(error)):
+                raise Internal from error
+            raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
 
     @contextmanager
     def limited(self, limit_s: float) -> Iterator[Run]:
@@ -161,34 +176,17 @@ class Session:
         """A `run`, and what ends its runs at their next node, and all later ones."""
         options = ort.RunOptions()
         options.log_severity_level = 4  # a refusal is no event
-        return partial(self._run, options=options), partial(setattr, options, "terminate", True)
+        return partial(self.run, options=options), partial(setattr, options, "terminate", True)
 
     def give_back(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> None:
         """Gives back what the arena of all sessions holds for no run. onnxruntime does that behind a run only: this."""
         options = ort.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self._run(feeds, fetches, options)
+        self.run(feeds, fetches, options)
 
     def abort(self) -> None:
         """Ends the runs under way, at their next node, and all later ones."""
         self._options.terminate = True
-
-    def _run(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any) -> list[Array]:
-        session = self._session or self._wake()
-        if self._switches:
-            off = {name: FALSE for name in self._switches if name.removeprefix(SWITCH) not in fetches}
-            feeds = {**feeds, **off} if off else feeds
-        try:
-            if self._bfloat16 and not self._bfloat16.isdisjoint((*feeds, *fetches)):
-                return self._run_values(session, feeds, fetches, options)
-            # The public `run` looks at names and kinds first, which is a fifth of a small run and has been done here.
-            return session._sess.run(fetches, feeds, options)  # type: ignore[no-any-return]
-        except ORT_ERRORS as error:
-            if self.on_device and device.is_fault(str(error)):
-                self._renew(session, str(error))
-            if OURS.search(str(error)):
-                raise Internal from error
-            raise Unfit(f"The model cannot compute these values: {redact(str(error))}") from error
 
     def _wake(self) -> Any:
         with self._waking:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Hashable, Sequence
-from itertools import accumulate, pairwise
 from time import perf_counter
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from service.engine import checked
 from service.errors import ServiceError
 from service.exchange import Response
-from service.job import Job, Size
+from service.job import Job
 from service.plan import Inputs, Plan
 from service.session import Session
 from service.tensors import Array
@@ -22,6 +21,9 @@ from service.tensors import Array
 class Caller(ABC):
     """Somebody whose request has come: its first byte when it `began`, its last when it `arrived`."""
 
+    request_id: str
+    began: float
+    arrived: float
     body = b""
     is_gone = False
     rows = 0
@@ -30,10 +32,6 @@ class Caller(ABC):
     inputs: Inputs | None = None
     job: Job | None = None
     table: tuple[Hashable, Array] | None = None
-
-    def __init__(self, request_id: str) -> None:
-        self.request_id = request_id
-        self.began = self.arrived = perf_counter()
 
     @abstractmethod
     def go_alone(self) -> None:
@@ -107,7 +105,7 @@ class OneByOne(Batch):
             self.misfits.append(caller)
             return None
         caller.rows = size.instances
-        caller.job = Job(inputs.feeds, inputs.fetches, size)
+        caller.job = Job(inputs.feeds, inputs.fetches, *size)
         return caller.job
 
     def _joins(self, job: Job) -> bool:
@@ -128,11 +126,15 @@ class Joined(Batch):
     def _set(self, inputs: Inputs) -> None:
         self._inputs = inputs
         self.session = inputs.session
-        self.jobs = [Job(inputs.feeds, inputs.fetches, Size(self.rows, self.rows))]
+        self.jobs = [Job(inputs.feeds, inputs.fetches, self.rows, self.rows)]
 
-    def _check(self, arrays: Sequence[Array]) -> None:
-        if len(self.callers) > 1 and not all(array.ndim > 0 and len(array) == self.rows for array in arrays):
+    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
+        count = len(self.callers)
+        if count == 1:
+            return [self.plan.encode(self._inputs, arrays, self.rows)]
+        if not all(array.ndim > 0 and len(array) == self.rows for array in arrays):
             raise ValueError("The model does not answer row by row, though its metadata says so.")
+        return self.plan.encode_each([self._inputs] * count, arrays, [caller.rows for caller in self.callers])
 
 
 class Stacked(Joined):
@@ -170,46 +172,35 @@ class Stacked(Joined):
         except ServiceError:  # which is told where it is met again
             self.callers, self.misfits = [], self.callers
 
-    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
-        self._check(arrays)
-        if len(self.callers) == 1:
-            return [self.plan.encode(self._inputs, arrays, self.rows)]
-        return self.plan.encode_each(
-            [self._inputs] * len(self.callers), arrays, [caller.rows for caller in self.callers]
-        )
-
 
 class BackToBack(Joined):
-    """Bodies that are one body when they stand back to back, and whose answer is cut into theirs."""
+    """Bodies that are one body when they stand back to back."""
 
     def _take(self, queue: deque[Caller]) -> None:
         before = perf_counter()
-        assert self.plan.row_bytes is not None
-        in_bytes, self._out_bytes = self.plan.row_bytes
+        in_bytes = self.plan.row_bytes
+        assert in_bytes is not None
+        taken, most = 0, self._most
+        bodies = []
         while queue:
             caller = queue[0]
             size = len(caller.body)
             rows, rest = (1, 0) if size == in_bytes else divmod(size, in_bytes)
             if caller.is_gone:
                 pass
-            elif rest or not 0 < rows <= self._most:
+            elif rest or not 0 < rows <= most:
                 self.misfits.append(caller)
-            elif self.rows + rows > self._most:
+            elif taken + rows > most:
                 break
             else:
                 caller.rows = rows
                 self.callers.append(caller)
-                self.rows += rows
+                bodies.append(caller.body)
+                taken += rows
             queue.popleft()
-        if self.callers:
-            self._set(self.plan.decode(b"".join([caller.body for caller in self.callers])))
+        self.rows = taken
+        if bodies:
+            self._set(self.plan.decode(bodies[0] if len(bodies) == 1 else b"".join(bodies)))
         decode_s = perf_counter() - before
         for caller in self.callers:
             caller.decode_s = decode_s
-
-    def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
-        self._check(arrays)
-        whole = self.plan.encode(self._inputs, arrays, self.rows)
-        content = whole.whole() if whole.tail else whole.body
-        ends = accumulate(caller.rows * self._out_bytes for caller in self.callers)
-        return [Response(content[start:end], whole.media_type) for start, end in pairwise((0, *ends))]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from time import perf_counter
 
 from service import wrapping
 from service.batch import BackToBack, Batch, Caller, OneByOne, Stacked
+from service.codecs.compression import SMALL
 from service.engine import ASIDE_BYTES
 from service.exchange import Response
 from service.front import Front
@@ -37,8 +38,9 @@ class Bursts:
     def __init__(self, front: Front, scheduler: Scheduler) -> None:
         self._front = front
         self._scheduler = scheduler
-        self._waiting: dict[Plan, deque[Caller]] = {}
-        self._rows: dict[Model, float] = {}
+        self._max_rows = scheduler.max_queue_rows
+        self._waiting: defaultdict[Plan, deque[Caller]] = defaultdict(deque)
+        self._rows: defaultdict[Model, float] = defaultdict(float)
         self._is_due = False
 
     @property
@@ -48,19 +50,20 @@ class Bursts:
 
     def add(self, plan: Plan, caller: Caller) -> None:
         """Has a caller answered once everything that arrived in this turn of the event loop has been added."""
-        if len(caller.body) > MAX_BYTES:
+        size, model = len(caller.body), plan.model
+        if size > MAX_BYTES:
             caller.go_alone()
             return
-        rows = caller.claim = max(1.0, len(caller.body) / plan.bytes_per_row)
-        before = self._rows.get(plan.model, 0.0)
-        if before and before + rows > self._scheduler.max_queue_rows:
-            caller.refuse(self._lane(plan, plan.model.session).full(round(before)))
+        rows = size / plan.bytes_per_row
+        if rows < 1.0:
+            rows = 1.0
+        before = self._rows[model]
+        if before and before + rows > self._max_rows:
+            caller.refuse(self._lane(plan, model.session).full(round(before)))
             return
-        self._rows[plan.model] = before + rows
-        callers = self._waiting.get(plan)
-        if callers is None:
-            callers = self._waiting[plan] = deque()
-        callers.append(caller)
+        caller.claim = rows
+        self._rows[model] = before + rows
+        self._waiting[plan].append(caller)
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._turn)
@@ -74,9 +77,10 @@ class Bursts:
                 callers = self._waiting.pop(plan)
                 present = tuple(callers)
                 self._answer_some(plan, callers, present)
-                self._rows[plan.model] -= sum([caller.claim for caller in present[: len(present) - len(callers)]])
                 if callers:
                     self._waiting[plan] = callers
+                if self._waiting:
+                    self._rows[plan.model] -= sum([caller.claim for caller in present[: len(present) - len(callers)]])
         finally:  # whatever went wrong with one, others wait, and more will come
             if not self._waiting:
                 self._rows.clear()
@@ -98,14 +102,16 @@ class Bursts:
             return
         if batch.callers and not self._answer(batch):
             _go_alone(batch.callers)
-        _go_alone(batch.misfits)
+        if batch.misfits:
+            _go_alone(batch.misfits)
 
     def _answer(self, batch: Batch) -> bool:
         """Runs the batch in place and gives each caller its answer; False where that would not be quick."""
-        first = batch.callers[0]
-        batch.plan.bytes_per_row = max(1, len(first.body)) / max(1, first.rows)
+        first, plan = batch.callers[0], batch.plan
+        plan.bytes_per_row = (len(first.body) or 1) / (first.rows or 1)
+        lane = self._lane(plan, batch.session)
         started = perf_counter()
-        arrays = self._lane(batch.plan, batch.session).compute_now(batch.jobs, len(batch.callers))
+        arrays = lane.compute_now(batch.jobs, len(batch.callers))
         if arrays is None:
             return False
         compute_s = perf_counter() - started
@@ -126,20 +132,28 @@ class Bursts:
         encode_s = now - started - compute_s
         lines = self._front.lines(compute_s, encode_s)
         began_after = now - self._front.limit_s
-        answered = []
+        is_encoding_asked = "accept-encoding" in plan.headers
+        times = Together(compute_s, encode_s)
+        durations, decode, queue = times.durations, times.decode, times.queue
         for caller, response in zip(batch.callers, responses, strict=True):
-            if caller.began < began_after or not wrapping.wrap_now(plan.headers, response):
+            may_be_wrapped = is_encoding_asked or response.tail or len(response.body) > SMALL
+            if caller.began < began_after or (may_be_wrapped and not wrapping.wrap_now(plan.headers, response)):
                 caller.go_alone()
                 continue
-            queue_s = started - caller.arrived - caller.decode_s
-            response.lines = lines % (caller.request_id.encode(), caller.decode_s * 1e3, queue_s * 1e3)
-            answered.append(caller)
+            arrived, decode_s = caller.arrived, caller.decode_s
+            queue_s = started - arrived - decode_s
+            response.lines = lines % (caller.request_id.encode(), decode_s * 1e3, queue_s * 1e3)
+            times.rows += caller.rows
+            times.since_body += now - arrived
+            durations.append(now - caller.began)
+            decode.append(decode_s)
+            queue.append(queue_s)
             try:
                 caller.reply(response)
             except Exception:  # of this one caller; others are answered in the same turn
                 log.exception("an answer could not be given", extra={"request_id": caller.request_id})
-        if answered:
-            self._front.answered_together(plan.path, plan.model, _times(answered, started, now, compute_s))
+        if durations:  # counted once the answers are on their way
+            asyncio.get_running_loop().call_soon(self._front.answered_together, plan.path, plan.model, times)
 
 
 def _batch(plan: Plan, callers: deque[Caller], most: int) -> Batch:
@@ -150,18 +164,6 @@ def _batch(plan: Plan, callers: deque[Caller], most: int) -> Batch:
         if stacked.callers or stacked.misfits or not callers:
             return stacked
     return OneByOne(plan, callers, most)
-
-
-def _times(callers: Sequence[Caller], started: float, now: float, compute_s: float) -> Together:
-    return Together(
-        sum([caller.rows for caller in callers]),
-        [now - caller.began for caller in callers],
-        [now - caller.arrived for caller in callers],
-        [caller.decode_s for caller in callers],
-        [started - caller.arrived - caller.decode_s for caller in callers],
-        compute_s,
-        now - started - compute_s,
-    )
 
 
 def _go_alone(callers: Iterable[Caller]) -> None:

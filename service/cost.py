@@ -29,9 +29,13 @@ class Cost:
         self._estimates: dict[int, Estimate] = {}
 
     def learn(self, size: int, clock_s: float, work_s: float) -> None:
-        known = self._estimates.setdefault(size.bit_length(), Estimate(clock_s, work_s))
-        known.clock = min(clock_s, known.clock * FORGETTING)
-        known.work = min(work_s, known.work * FORGETTING)
+        known = self._estimates.get(size.bit_length())
+        if known is None:
+            self._estimates[size.bit_length()] = Estimate(clock_s, work_s)
+            return
+        clock, work = known.clock * FORGETTING, known.work * FORGETTING
+        known.clock = clock if clock < clock_s else clock_s
+        known.work = work if work < work_s else work_s
 
     def is_below(self, limit_s: float, size: int) -> bool:
         """Whether to count on it. Of a size never seen only where a larger one costs less; else its first run is in a

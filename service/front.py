@@ -30,11 +30,12 @@ MAX_ID_LENGTH = 128
 CLOSE = ("Connection", "close")
 _WRONG_ADMIN = "Loading and unloading need the admin token (`--admin-token`), and that is another one."
 LATE_S = 0.02  # how late a passed deadline may be seen: one timer looks after those of all requests
-OURS = token_hex(8)  # what the ids of this process begin with
-NUMBERS = count(1)
 
 Deliver = Callable[[Response], None]
 Fields = tuple[tuple[str, str], ...]
+
+new_id: Callable[[], str] = map(f"{token_hex(8)}%016x".__mod__, count(1)).__next__
+"""An id of this process, and of one request in it."""
 
 
 class Front:
@@ -299,11 +300,6 @@ def sent_id(headers: Mapping[str, str]) -> str:
     """The caller's `X-Request-Id` where it is printable and short, else nothing."""
     sent = headers.get("x-request-id", "")
     return sent if len(sent) <= MAX_ID_LENGTH and sent.isascii() and sent.isprintable() else ""
-
-
-def new_id() -> str:
-    """Of this process, and of one request in it."""
-    return f"{OURS}{next(NUMBERS):016x}"
 
 
 def _line(request: Request, response: Response, duration_s: float) -> dict[str, object]:

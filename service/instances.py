@@ -66,8 +66,10 @@ def fitted(model: Model, rows: Array) -> Feeds:
 def _from_json(model: Model, body: bytes) -> Batch:
     document = json.read(body)
     spec = plain_input(model)
-    if spec is not None and (numbers := plain_rows(spec, document)) is not None:
-        return Batch(from_rows(spec, numbers))
+    if spec is not None:
+        numbers = document.matrix("instances", prod(spec.row_shape or ()))
+        if numbers is not None:
+            return Batch(from_rows(spec, numbers))
     return from_document(model, document)
 
 
@@ -95,15 +97,8 @@ def plain_input(model: Model) -> TensorSpec | None:
     return spec if spec.row_shape is not None and spec.datatype.dtype.kind == "f" else None
 
 
-def plain_rows(spec: TensorSpec, document: json.Document) -> Array | None:
-    """Of `{"instances": [[numbers], ...]}` and nothing else, for such an input, at once, flat and as float64; None of
-    the rest."""
-    assert spec.row_shape is not None
-    return document.matrix("instances", prod(spec.row_shape))
-
-
 def from_rows(spec: TensorSpec, numbers: Array) -> Feeds:
-    """Such rows as the input. Raises Unfit where a number is out of range."""
+    """The flat rows of a plain body as such an input. Raises Unfit where a number is out of range."""
     assert spec.row_shape is not None
     return {spec.name: elements.narrow(numbers, spec.datatype, "instances").reshape(len(numbers), *spec.row_shape)}
 

@@ -52,10 +52,10 @@ class Job:
         "size",
     )
 
-    def __init__(self, feeds: Feeds, fetches: tuple[str, ...], size: Size) -> None:
+    def __init__(self, feeds: Feeds, fetches: tuple[str, ...], rows: int, instances: int, alone: bool = False) -> None:
         self.feeds = feeds
         self.fetches = fetches
-        self.rows, self.instances, self.alone = size
+        self.rows, self.instances, self.alone = rows, instances, alone
         self.size = 0
         kind: list[object] = [fetches]
         for name, array in feeds.items():
@@ -120,7 +120,7 @@ class Job:
         """Jobs of at most `rows` rows each, that are this one together."""
         starts = range(0, self.rows, rows)
         return [
-            Job({name: array[at : at + rows] for name, array in self.feeds.items()}, self.fetches, Size(count, count))
+            Job({name: array[at : at + rows] for name, array in self.feeds.items()}, self.fetches, count, count)
             for at, count in zip(starts, (min(rows, self.rows - at) for at in starts), strict=True)
         ]
 
@@ -133,7 +133,9 @@ class Job:
             Job(
                 {**self.feeds, **{name: array[at : at + elements] for name, array in long.items()}},
                 self.fetches,
-                Size(1, count, alone=True),
+                1,
+                count,
+                alone=True,
             )
             for at, count in zip(range(0, x.size, elements), instances, strict=False)
         ]

@@ -70,10 +70,11 @@ class Lane:
     def compute_now(self, jobs: Sequence[Job], callers: int) -> list[Array] | None:
         """The arrays of one run of jobs that can stand in one and are of so many callers; None where that is not cheap,
         something else is to be done first, or the run fails."""
-        if self._queue or self._running or not self._is_cheap(jobs, callers):
+        limit_s = THREAD_HOP_S + (callers - 1) * WAITING_S  # each of them would wait singly
+        if self._queue or self._running or not self._cost.is_below(limit_s, _size(jobs)):
             return None
         try:
-            arrays, run = self._run(jobs, in_place=True)
+            arrays, run = self._run(jobs, True)
         except Exception:  # which is told where it is met again, each job singly
             return None
         if self._ran is not None:
@@ -165,16 +166,12 @@ class Lane:
     def _start(self, batch: list[Job]) -> None:
         """Runs in place what is cheap, the rest in a thread."""
         started = perf_counter()
-        if self._is_cheap(batch):
+        if self._cost.is_below(THREAD_HOP_S, _size(batch)):
             self._deliver(batch, self._compute(batch, in_place=True), started)
             return
         self._running += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._compute, batch)
         running.add_done_callback(lambda done: self._finish(batch, done.result(), started))
-
-    def _is_cheap(self, batch: Sequence[Job], callers: int = 1) -> bool:
-        """Cheaper than a thread hop, and than that each of its callers waits singly."""
-        return self._cost.is_below(THREAD_HOP_S + (callers - 1) * WAITING_S, _size(batch))
 
     def _finish(self, batch: list[Job], outcome: Outcome, started: float) -> None:
         self._running -= 1
@@ -197,21 +194,25 @@ class Lane:
 
     def _run(self, batch: Sequence[Job], in_place: bool) -> tuple[list[Array], Run]:
         """One run of all of them. Raises what it raised, or ValueError where the answer is not row by row."""
-        started, worked = perf_counter(), 0.0 if in_place else thread_time()
-        rows = sum([job.rows for job in batch])
+        worked = 0.0 if in_place else thread_time()
+        started = perf_counter()
+        whole = batch[0] if len(batch) == 1 else self._joined(batch)
+        rows, joined = whole.rows, perf_counter()
         try:
-            feeds = batch[0].feeds if len(batch) == 1 else self._session.joined([job.feeds for job in batch])
-            joined = perf_counter()
-            arrays = self._session.run(feeds, batch[0].fetches)
+            arrays = self._session.run(whole.feeds, whole.fetches)
             if len(batch) > 1 and not _by_row(arrays, rows):
                 raise ValueError("The model does not answer row by row, though its metadata says so.")
             if self._tap is not None:
-                self._tap.ran(feeds, rows)
-            return arrays, Run(sum([job.instances for job in batch]), joined - started, perf_counter() - joined, 0.0)
+                self._tap.ran(whole.feeds, rows)
+            return arrays, Run(whole.instances, joined - started, perf_counter() - joined, 0.0)
         finally:
             seconds = perf_counter() - started
-            self._seconds_per_row += 0.1 * (seconds / max(1, rows) - self._seconds_per_row)
-            self._cost.learn(_size(batch), seconds, self._work_s(seconds, worked, in_place))
+            self._seconds_per_row += 0.1 * (seconds / (rows or 1) - self._seconds_per_row)
+            self._cost.learn(whole.size, seconds, self._work_s(seconds, worked, in_place))
+
+    def _joined(self, batch: Sequence[Job]) -> Job:
+        feeds = self._session.joined([job.feeds for job in batch])
+        return Job(feeds, batch[0].fetches, sum([job.rows for job in batch]), sum([job.instances for job in batch]))
 
     def _work_s(self, seconds: float, worked: float, in_place: bool) -> float:
         """What of a run was no wait for the interpreter. A thread that waits for a device has no clock for that."""
@@ -246,7 +247,7 @@ def _by_row(arrays: Sequence[Array], rows: int) -> bool:
 
 
 def _size(batch: Sequence[Job]) -> int:
-    return sum([job.size for job in batch])
+    return batch[0].size if len(batch) == 1 else sum([job.size for job in batch])
 
 
 def _split(arrays: list[Array], batch: Sequence[Job]) -> Answers:

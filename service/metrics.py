@@ -144,10 +144,15 @@ class Metrics:
 
         Knows the model by its labels only: a reference would make a circle, and an unloaded model stay for a while."""
 
+        values: Values | None = None
+
         def observe(rows: int) -> None:
-            if labels not in self._runs:
-                self._runs[labels] = Values(self.run_rows.labels(*labels), ROWS)
-            self._runs[labels].observe(rows)
+            nonlocal values
+            if values is None:
+                if labels not in self._runs:
+                    self._runs[labels] = Values(self.run_rows.labels(*labels), ROWS)
+                values = self._runs[labels]
+            values.observe(rows)
 
         return observe
 

@@ -17,6 +17,7 @@ from service.engine import Engine, aside
 from service.errors import ServiceError
 from service.exchange import Request, Response
 from service.model import Model
+from service.repository import Repository
 from service.session import Session
 from service.tensors import Array
 
@@ -35,22 +36,30 @@ class Inputs:
 class Plan(ABC):
     """How requests of one kind are read and answered. `headers` are those named in PLANNED, `path` is the route's."""
 
+    repository: Repository
     model: Model
     headers: Mapping[str, str]
     path: str = ""
-    row_bytes: tuple[int, int] | None = None
-    """Bytes of a row of a body and of an answer, where several bodies back to back are one body, as are the answers."""
+    row_bytes: int | None = None
+    """Bytes of a row of a body, where several bodies back to back are one body."""
     bytes_per_row: float = inf
     """Of the last body that was answered together with others."""
     is_stackable: bool = False
     """Whether the rows of several bodies may be one tensor."""
+    _held_at: int = -1
 
     def holds(self) -> bool:
         """Whether a new plan would be the same: false once another model answers to that name, or none."""
-        try:
-            return self.find() is self.model
-        except ServiceError:
-            return False
+        swaps = self.repository.swaps
+        if self._held_at != swaps:
+            try:
+                holds = self.find() is self.model
+            except ServiceError:
+                holds = False
+            if not holds:
+                return False
+            self._held_at = swaps
+        return True
 
     @abstractmethod
     def find(self) -> Model:

@@ -83,7 +83,8 @@ def encode(model: Model, arrays: Sequence[Array], rows: int, wanted: str, form: 
     if wanted == media.NPY:
         return answer_pieces(npy.write(arrays[0]), media.NPY)
     if wanted == media.RAW:
-        return answer_pieces([raw.write(arrays[0])], media.RAW)
+        values = raw.write(arrays[0])
+        return Response(values, media.RAW) if isinstance(values, bytes) else answer_pieces([values], media.RAW)
     if are_classes(model, arrays):
         return _answer(_start(model.name, model.version), classes(model.metadata, arrays[0], form))
     return answer_json({"model": model.name, "version": model.version} | content(model, arrays, rows, columnar))
@@ -96,6 +97,17 @@ def encode_classes(model: Model, scores: Array, rows: Sequence[int], form: Form)
     if len(rows) == len(found):
         return [_answer(start, [row]) for row in found]
     return [_answer(start, found[first:end]) for first, end in pairwise((0, *accumulate(rows)))]
+
+
+def encode_values(array: Array, rows: Sequence[int]) -> list[Response]:
+    """The answers in raw values to several callers, each of whom has so many of the rows."""
+    content = bytes(raw.write(array))
+    size = len(content) // len(array)
+    answers, end = [], 0
+    for count in rows:
+        start, end = end, end + count * size
+        answers.append(Response(content[start:end], media.RAW))
+    return answers
 
 
 def are_classes(model: Model, arrays: Sequence[Array]) -> bool:
@@ -139,12 +151,14 @@ def classes(metadata: Metadata, scores: Array, form: Form) -> list[bytes]:
     """Each row of scores as a JSON object: its best class and, where they are wanted, the best few and all scores."""
     written = json.rows(scores)
     best = scores.argmax(axis=1).tolist() if scores.shape[1] else []
-    if form == PLAIN:
-        return [
-            b'%b,"scores":[%b]}' % (_class(metadata, numbers, index), b",".join(numbers))
-            for numbers, index in zip(written, best, strict=False)
-        ]
-    return [_formed(metadata, written[row], scores[row], index, form) for row, index in enumerate(best)]
+    if form is not PLAIN and form != PLAIN:
+        return [_formed(metadata, written[row].split(b","), scores[row], index, form) for row, index in enumerate(best)]
+    texts, most = metadata.label_texts, len(metadata.label_texts)
+    return [
+        b'{"index":%d%b,"score":%b,"scores":[%b]}'
+        % (index, texts[index] if index < most else b"", row.split(b",", index + 1)[index], row)
+        for row, index in zip(written, best, strict=False)
+    ]
 
 
 def _formed(metadata: Metadata, numbers: Sequence[bytes], scores: Array, index: int, form: Form) -> bytes:

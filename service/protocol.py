@@ -62,12 +62,17 @@ class Protocol(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
-        if self._in_message or not self._is_free:
+        cycle = self.cycle
+        if self._in_message or not (cycle is None or cycle.response_complete):
             self._parse(data)
             return
-        head = self._recognise(data)
-        if head is not None:
+        raw, key, length = self._known
+        if data.startswith(raw):  # most often it is the head that this connection had before
+            head = self.heads.known.get(key)
+        else:
+            head = self._recognise(data)
             raw, _, length = self._known
+        if head is not None:
             end = len(raw)
             if len(data) <= end + length:
                 if self._head_timer is not None:
@@ -87,10 +92,7 @@ class Protocol(HttpToolsProtocol):
             self._receive_rest(self.cycle)
 
     def _recognise(self, data: bytes) -> Head | None:
-        """The head in the data, where it is known: most often it is the one that this connection had before."""
-        raw, key, _ = self._known
-        if data.startswith(raw):
-            return self.heads.known.get(key)
+        """The head in the data, where it is one that came before."""
         raw = data[: data.find(END) + len(END)]
         key, length = without_length(raw)
         head = self.heads.known.get(key) if 0 <= length <= self.heads.max_body_bytes else None

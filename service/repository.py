@@ -62,6 +62,8 @@ class Repository:
         is_default_demanded: bool = False,
         is_empty: bool = False,
     ) -> None:
+        self.swaps = 0
+        """How often something else has been put in its place; between two of them every name means the same model."""
         self._default_model = default_model
         self._is_default_demanded = is_default_demanded
         vetting = Vetting(runtime)
@@ -148,6 +150,7 @@ class Repository:
         before = self._entries
         after = {**before, **entries}
         self._entries = {name: entry for name, entry in after.items() if entry is not None}
+        self.swaps += 1
         kept = {id(model) for entry in entries.values() if entry for model in entry.loaded}
         known = (before[name] for name in entries if name in before)
         return [model for entry in known for model in entry.loaded if id(model) not in kept]

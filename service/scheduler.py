@@ -45,7 +45,7 @@ class Scheduler:
         same.
         Raises QueueFull, or what the run raised."""
         lane = self.lane(session, joinable, ran, tap)
-        job = Job(feeds, tuple(fetches), size)
+        job = Job(feeds, tuple(fetches), *size)
         if elementwise and job.size >= 2 * PIECE_ELEMENTS and not session.on_device:  # which has no core's cache
             return await lane.run_in_pieces(job)
         if joinable and not size.alone and size.rows > self.batch_size(session):

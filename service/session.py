@@ -148,45 +148,15 @@ class Session:
             return {name: np.concatenate(arrays) for name, arrays in parts.items()}
         return {name: self._staging.joined(name, arrays) for name, arrays in parts.items()}
 
-    def run(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> list[Array]:
+    def run(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any = None) -> list[Array]:
         """Computes `fetches`. Thread-safe. The arrays must fit the signature already.
 
         onnxruntime computes every output, fetched or not (`only_execute_path_to_fetches` works in its training builds
         only), so an output that has a switch and is not fetched is switched off.
         Raises Unfit where the graph refuses the values (an index out of range, say), Internal where the machine fails.
         """
-        return self._run(feeds, fetches, self._options)
-
-    @contextmanager
-    def limited(self, limit_s: float) -> Iterator[Run]:
-        """A `run` for values that nobody has looked at: after `limit_s` it is ended, as if the graph refused them."""
-        run, stop = self.stoppable()
-        timer = threading.Timer(limit_s, stop)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield run
-        finally:
-            timer.cancel()
-
-    def stoppable(self) -> tuple[Run, Callable[[], None]]:
-        """A `run`, and what ends its runs at their next node, and all later ones."""
-        options = ort.RunOptions()
-        options.log_severity_level = 4  # a refusal is no event
-        return partial(self._run, options=options), partial(setattr, options, "terminate", True)
-
-    def give_back(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> None:
-        """Gives back what the arena of all sessions holds for no run. onnxruntime does that behind a run only: this."""
-        options = ort.RunOptions()
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self._run(feeds, fetches, options)
-
-    def abort(self) -> None:
-        """Ends the runs under way, at their next node, and all later ones."""
-        self._options.terminate = True
-
-    def _run(self, feeds: Mapping[str, Array], fetches: Sequence[str], options: Any) -> list[Array]:
         session = self._session or self._wake()
+        options = options or self._options
         if self._switches:
             off = {name: FALSE for name in self._switches if name.removeprefix(SWITCH) not in fetches}
             feeds = {**feeds, **off} if off else feeds
@@ -204,6 +174,34 @@ class Session:
             if isinstance(error, RuntimeError) or MEMORY.search(message) or device.FAILURE.search(message):
                 raise Internal from error
             raise Unfit(f"The model cannot compute these values: {redact(message)}") from error
+
+    @contextmanager
+    def limited(self, limit_s: float) -> Iterator[Run]:
+        """A `run` for values that nobody has looked at: after `limit_s` it is ended, as if the graph refused them."""
+        run, stop = self.stoppable()
+        timer = threading.Timer(limit_s, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield run
+        finally:
+            timer.cancel()
+
+    def stoppable(self) -> tuple[Run, Callable[[], None]]:
+        """A `run`, and what ends its runs at their next node, and all later ones."""
+        options = ort.RunOptions()
+        options.log_severity_level = 4  # a refusal is no event
+        return partial(self.run, options=options), partial(setattr, options, "terminate", True)
+
+    def give_back(self, feeds: Mapping[str, Array], fetches: Sequence[str]) -> None:
+        """Gives back what the arena of all sessions holds for no run. onnxruntime does that behind a run only: this."""
+        options = ort.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self.run(feeds, fetches, options)
+
+    def abort(self) -> None:
+        """Ends the runs under way, at their next node, and all later ones."""
+        self._options.terminate = True
 
     def _wake(self) -> Any:
         with self._waking:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import time
 from typing import Any, NamedTuple, Protocol
 
@@ -30,16 +30,16 @@ class Stages(Protocol):
 
 @dataclass(slots=True)
 class Together:
-    """The rows of requests that were answered together, and their seconds: of each from its beginning and from its body
-    to its answer, reading and waiting; of all the run and the writing."""
+    """The rows of requests that were answered together, and their seconds: of all the run and the writing; of each from
+    its beginning to its answer, reading and waiting; the sum of those from its body to its answer."""
 
-    rows: int
-    durations: list[float]
-    since_body: list[float]
-    decode: list[float]
-    queue: list[float]
     compute: float
     encode: float
+    rows: int = 0
+    since_body: float = 0.0
+    durations: list[float] = field(default_factory=list)
+    decode: list[float] = field(default_factory=list)
+    queue: list[float] = field(default_factory=list)
 
 
 class Run(NamedTuple):
@@ -59,12 +59,6 @@ class Runs:
     def __init__(self) -> None:
         self.count = 0
         self.compute_input = self.compute_infer = self.compute_output = 0.0
-
-    def add(self, run: Run) -> None:
-        self.count += 1
-        self.compute_input += run.compute_input
-        self.compute_infer += run.compute_infer
-        self.compute_output += run.compute_output
 
     def told(self, rows: int) -> Told:
         return {"batch_size": rows} | {stage: _duration(self.count, getattr(self, stage)) for stage in OF_A_RUN}
@@ -120,7 +114,7 @@ class Tally:
         self._last = time()
         self._inferences += times.rows
         self._succeeded += count
-        self._total_s += sum(times.since_body)
+        self._total_s += times.since_body
         self._decode += sum(times.decode)
         self._queue += sum(times.queue)
         self._compute += times.compute * count
@@ -128,9 +122,14 @@ class Tally:
 
     def ran(self, run: Run) -> None:
         """The session computed an answer, for one request or for several."""
-        self._by_rows[run.rows].add(run)
+        rows, compute_input, compute_infer, compute_output = run
+        runs = self._by_rows[rows]
+        runs.count += 1
+        runs.compute_input += compute_input
+        runs.compute_infer += compute_infer
+        runs.compute_output += compute_output
         if self._observe is not None:
-            self._observe(run.rows)
+            self._observe(rows)
 
     def told(self, name: str, version: str) -> Told:
         """The counts as the extension's object."""

@@ -71,7 +71,8 @@ class Turn(Caller):
     _exchange: Exchange | None = None
 
     def __init__(self, connection: Connection, head: Head) -> None:
-        super().__init__(head.request_id or new_id())
+        self.began = perf_counter()
+        self.request_id = head.request_id or new_id()
         self.head = head
         self._connection = connection
 
@@ -109,11 +110,11 @@ class Turn(Caller):
         self.body = body
         if self.response_complete:  # refused while the body came
             self._connection.transport.close()
-        elif self.head.plan is None:
+        elif (plan := self.head.plan) is None:
             self.go_alone()
         else:
             self.arrived = perf_counter()
-            self._connection.heads.bursts.add(self.head.plan, self)
+            self._connection.heads.bursts.add(plan, self)
 
     def go_alone(self) -> None:
         exchange = self.open()
@@ -131,7 +132,9 @@ class Turn(Caller):
         connection = self._connection
         transport = connection.transport
         self.response_complete = True
-        self._let_go()
+        self.body, self.chunks, self.inputs, self.job, self.table = b"", NOTHING, None, None, None
+        if self._exchange is not None:
+            self._exchange.let_go()
         if transport.is_closing():
             return
         is_last = not self.keep_alive or self.more_body

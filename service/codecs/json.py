@@ -61,19 +61,7 @@ class Document:
     def matrix(self, name: str, columns: int) -> Array | None:
         """The one member of a document that has this name, where it is so many plain numbers in each of its rows, as
         float64 `[rows, columns]`: what `tensor` would give, for the commonest of all bodies. None where it is not."""
-        found: Any = self._found
-        try:
-            if type(found) is not simdjson.Object or len(found) != 1:
-                return None
-            rows: Any = found[name]
-            count = len(rows)
-            buffer = rows.as_buffer(of_type="d")
-            lengths = {len(row) for row in rows}
-            if lengths - {columns} or not _has_brackets(self._text, count + 1):
-                return None
-            return np.frombuffer(buffer, np.float64).reshape(count, columns)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
-            return None
+        return _matrix(self._found, self._text, name, columns)
 
     def tensor(self, value: Any, datatype: Datatype, path: str, beside: int = 0) -> Array:
         """`value`, an element of this document, as a C-contiguous array of `datatype`; any rank, a scalar too.
@@ -120,6 +108,14 @@ def read(body: bytes, *, bare_constants: bool = False) -> Document:
         if not may_have_constants and not str(error).startswith(NUMBER_ERRORS):
             raise BadBody(f"The body is not JSON: {_explain(body, error)}.") from error
         return Document(_parse_any_number(body, str if bare_constants else _refuse), body)
+
+
+def matrix(body: bytes, name: str, columns: int) -> Array | None:
+    """What a document of this body gives as such; None also of what is not JSON."""
+    try:
+        return _matrix(simdjson.Parser().parse(body), body, name, columns)
+    except (ValueError, RuntimeError):
+        return None
 
 
 def plain(value: Any) -> Any:
@@ -181,11 +177,23 @@ def _written(array: Array) -> bytes:
     return text
 
 
-def rows(matrix: Array) -> list[list[bytes]]:
-    """Each number of a matrix as it is written, by row."""
-    if not matrix.size:
-        return [[] for _ in matrix]
-    return [row.split(b",") for row in _written(matrix)[2:-2].split(b"],[")]
+def rows(matrix: Array) -> list[bytes]:
+    """The numbers of each row of a matrix as they are written, with commas between them."""
+    return _written(matrix)[2:-2].split(b"],[") if matrix.size else [b""] * len(matrix)
+
+
+def _matrix(found: Any, text: bytes, name: str, columns: int) -> Array | None:
+    try:
+        if type(found) is not simdjson.Object or len(found) != 1:
+            return None
+        rows: Any = found[name]
+        count = len(rows)
+        buffer = rows.as_buffer(of_type="d")
+        if set(map(len, rows)) - {columns} or not _has_brackets(text, count + 1):
+            return None
+        return np.frombuffer(buffer, np.float64).reshape(count, columns)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
+        return None
 
 
 def _has_brackets(text: bytes, count: int) -> bool:

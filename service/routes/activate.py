@@ -44,7 +44,7 @@ class Tensor(Plan):
     """One tensor in, another out."""
 
     def __init__(self, repository: Repository, request: Request, query: dict[str, Any], output: str) -> None:
-        self._repository = repository
+        self.repository = repository
         self.headers = request.headers
         self._name = request.path_parameters["name"]
         request.model = self.model = self.find()
@@ -62,7 +62,7 @@ class Tensor(Plan):
             raise Unfit.at("query.wrt", f"one of {', '.join(found)}", wrt[:40])
 
     def find(self) -> Model:
-        return self._repository.activation(self._name)
+        return self.repository.activation(self._name)
 
     def decode(self, body: bytes) -> Inputs:
         session, feeds = DECODERS[self._given](self.model, body, dict(self._query))

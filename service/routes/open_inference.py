@@ -39,7 +39,7 @@ class Tensors(Plan):
     """Tensors by name."""
 
     def __init__(self, repository: Repository, request: Request) -> None:
-        self._repository = repository
+        self.repository = repository
         self.headers = request.headers
         self._asked = request.path_parameters["model"], request.path_parameters.get("version")
         request.model = self.model = self.find()
@@ -50,7 +50,7 @@ class Tensors(Plan):
         self.is_stackable = self._templates.can_be
 
     def find(self) -> Model:
-        return self._repository.model(*self._asked)
+        return self.repository.model(*self._asked)
 
     def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
         template = self._templates.find(body)

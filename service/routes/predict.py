@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from service import instances, predictions
-from service.codecs import json, media
+from service.codecs import json, media, raw
 from service.engine import Engine
-from service.errors import ServiceError
 from service.exchange import Request, Response, Route
 from service.model import Model
 from service.plan import Inference, Inputs, Plan
@@ -46,7 +46,7 @@ class Rows(Plan):
     """Instances in, predictions out."""
 
     def __init__(self, repository: Repository, request: Request, unnamed: str | None) -> None:
-        self._repository = repository
+        self.repository = repository
         self.headers = request.headers
         self._query = request.query()
         self._asked = request.path_parameters.get("model", ""), self._query.get("version")
@@ -55,36 +55,38 @@ class Rows(Plan):
         self._wanted = media.accepted(request.headers, predictions.offered(self.model, self._given))
         self._fetches = predictions.fetches(self.model)
         self._plain = instances.plain_input(self.model) if self._given == media.JSON and not self._query else None
+        self._columns = 0 if self._plain is None else prod(self._plain.row_shape or ())
         self.is_stackable = self._plain is not None and self.model.metadata.joinable
-        if self._given == self._wanted == media.RAW and self.model.metadata.joinable and not self._query:
-            self.row_bytes = _row_bytes(self.model, self._fetches[0])
+        if self._given == media.RAW and self.model.metadata.joinable and not self._query:
+            self.row_bytes = self.model.inputs[0].row_bytes
 
     def find(self) -> Model:
-        return self._repository.model(*self._asked)
+        return self.repository.model(*self._asked)
 
     def decode(self, body: bytes) -> Batch:
         if self._plain is not None:
             document = json.read(body)
-            numbers = instances.plain_rows(self._plain, document)
+            numbers = document.matrix("instances", self._columns)
             if numbers is not None:
                 return self.stacked(None, numbers)
             found = instances.from_document(self.model, document)
+        elif self.row_bytes is not None:
+            (spec,) = self.model.inputs
+            return self._batch({spec.name: raw.read(body, spec)})
         else:
             found = instances.decode(self.model, self._given, body)
         form = predictions.form(self._query, found.parameters)
         return Batch(self.model.session, found.feeds, self._fetches, None, found.count, found.is_columnar, form)
 
     def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
-        assert self._plain is not None
-        try:
-            numbers = instances.plain_rows(self._plain, json.read(body))
-        except ServiceError:
-            return None
+        numbers = json.matrix(body, "instances", self._columns)
         return None if numbers is None else (None, numbers)
 
     def stacked(self, said: Hashable, rows: Array) -> Batch:
         assert self._plain is not None
-        feeds = instances.from_rows(self._plain, rows)
+        return self._batch(instances.from_rows(self._plain, rows))
+
+    def _batch(self, feeds: Mapping[str, Array]) -> Batch:
         return Batch(self.model.session, feeds, self._fetches, None, None, False, PLAIN)
 
     def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:
@@ -93,17 +95,12 @@ class Rows(Plan):
         return predictions.encode(self.model, arrays, count, self._wanted, inputs.form, inputs.is_columnar)
 
     def encode_each(self, inputs: Sequence[Inputs], arrays: Sequence[Array], rows: Sequence[int]) -> Sequence[Response]:
+        if self._wanted == media.RAW:
+            return predictions.encode_values(arrays[0], rows)
         forms = {one.form for one in inputs if isinstance(one, Batch)}
         if self._wanted == media.JSON and len(forms) == 1 and predictions.are_classes(self.model, arrays):
             return predictions.encode_classes(self.model, arrays[0], rows, forms.pop())
         return super().encode_each(inputs, arrays, rows)
-
-
-def _row_bytes(model: Model, output: str) -> tuple[int, int] | None:
-    """Bytes of a row of the input and of an output, None where one of them has no fixed size."""
-    taken = model.inputs[0].row_bytes
-    given = next(spec.row_bytes for spec in model.outputs if spec.name == output)
-    return (taken, given) if taken and given else None
 
 
 def routes(predict: Predict) -> list[Route]:

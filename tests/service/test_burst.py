@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,8 @@ class Waiting(Caller):
     """A caller that writes down what it gets, and goes alone through the front as a request on a connection does."""
 
     def __init__(self, parts: Parts, head: Head, body: bytes) -> None:
-        super().__init__("id")
+        self.request_id = "id"
+        self.began = self.arrived = perf_counter()
         self.body = body
         self.response: Response | None = None
         self.was_alone = False

@@ -16,11 +16,21 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
-from onnxruntime.capi import onnxruntime_pybind11_state as library
+from onnxruntime.capi import onnxruntime_pybind11_state as raised
 
-from service import session as module
 from service.errors import Internal, ModelError, Unfit
-from service.session import CPU, NotCarriedModel, Runtime, Session, redact, usable_provider
+from service.session import (
+    CPU,
+    NotCarriedModel,
+    Runtime,
+    Session,
+    cuda_problem,
+    library,
+    opening,
+    redact,
+    usable_provider,
+)
+from service.session.providers import _problem
 
 HOOK = """
 import builtins, os, sys
@@ -59,11 +69,11 @@ def test_telemetry_is_off_before_the_library_is_imported(imported: str) -> None:
 def test_every_exception_of_the_library_is_known() -> None:
     found = {
         member
-        for _, member in inspect.getmembers(library, inspect.isclass)
+        for _, member in inspect.getmembers(raised, inspect.isclass)
         if issubclass(member, Exception) and member.__module__.startswith("onnxruntime")
     }
     assert found
-    assert set(module.ORT_ERRORS) == found
+    assert set(library.ORT_ERRORS) == found
 
 
 def test_threads_are_set_and_do_not_spin(graphs: Any, tmp_path: Path) -> None:
@@ -150,32 +160,32 @@ AZURE = "AzureExecutionProvider"  # the one other provider of the CPU build, and
 
 
 def test_why_cuda_does_not_work_is_told() -> None:
-    assert module.cuda_problem() == "needs onnxruntime-gpu, and the onnxruntime installed here was built without CUDA"
+    assert cuda_problem() == "needs onnxruntime-gpu, and the onnxruntime installed here was built without CUDA"
 
 
 def test_provider_that_cannot_add_two_numbers_alone_does_not_work() -> None:
-    problem = module._problem(AZURE)
+    problem = _problem(AZURE)
     assert problem is not None
     assert problem.startswith("does not start here: ")
 
 
 def test_graph_that_a_provider_cannot_compute_alone_gets_the_cpu_beside_it(shipped: Path) -> None:
     path = shipped / "fashion_mnist" / "1" / "model.onnx"
-    found = module._placed(None, path, Runtime(), AZURE)
+    found = opening.placed(None, path, Runtime(), AZURE)
     assert found.get_providers() == [AZURE, CPU]
     assert found.run(["logits"], {"input": np.zeros((1, 784), np.float32)})[0].shape == (1, 10)
 
 
 def test_provider_that_computes_no_node_is_not_told_as_the_one_in_use(shipped: Path) -> None:
-    found = module._placed(None, shipped / "fashion_mnist" / "1" / "model.onnx", Runtime(), AZURE)
+    found = opening.placed(None, shipped / "fashion_mnist" / "1" / "model.onnx", Runtime(), AZURE)
     assert found.get_providers()[0] == AZURE
-    assert module._placement(found) == (CPU, 0)
+    assert opening.placement(found) == (CPU, 0)
 
 
 def test_graph_that_no_provider_takes_is_refused_and_not_tried_on_the_cpu(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"no graph")
-    with pytest.raises(module.ORT_ERRORS):
-        module._placed(None, tmp_path / "x.onnx", Runtime(), AZURE)
+    with pytest.raises(library.ORT_ERRORS):
+        opening.placed(None, tmp_path / "x.onnx", Runtime(), AZURE)
 
 
 def faulty(path: Path, said: str = "CUDA failure 700: an illegal memory access was encountered") -> Session:

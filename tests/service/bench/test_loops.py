@@ -263,7 +263,7 @@ def test_time_counts_from_when_a_request_was_due() -> None:
     assert outcome.arrivals == outcome.good + outcome.missed
     assert outcome.late >= outcome.good - 5
     assert outcome.waiting.most > 0.5
-    assert outcome.latency.most == pytest.approx(outcome.waiting.most + 0.05, abs=0.04)
+    assert outcome.latency.most == pytest.approx(outcome.waiting.most + 0.05, abs=0.2)
     assert outcome.elsewhere.most < 0.2
     assert outcome.came_good <= 21
 

@@ -1,0 +1,37 @@
+"""`python -m benchmarks.switched serve …`: the server, whose sampling SIGUSR1 turns on and SIGUSR2 off.
+
+Two processes of one program differ by several percent, by where things happen to lie in memory. What sampling costs is
+less, so it is seen only within one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from service import app
+from service.cli import main
+from service.live.live import Live
+
+
+class Switched(Live):
+    """Off is as with a rate of 0: nothing is set aside, so there is nothing to measure."""
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, self._on)
+        loop.add_signal_handler(signal.SIGUSR2, self._off)
+        await super().run()
+
+    def _on(self) -> None:
+        for model in self._watched:
+            model.tap.open(self._rate, model.inputs, joinable=model.metadata.joinable)
+
+    def _off(self) -> None:
+        for model in self._watched:
+            model.tap.close()
+
+
+if __name__ == "__main__":
+    app.Live = Switched  # type: ignore[attr-defined]
+    main()

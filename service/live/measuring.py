@@ -23,7 +23,7 @@ from service.tap import Taken
 
 log = logging.getLogger("actserve.activations")
 
-PIECE_ROWS = 256  # that are measured at once
+PIECE_S = 0.02  # of CPU that rows measured at once may take, about
 ROW_S = 0.005  # what a row is thought to cost before the first was measured
 NONE_INSIDE = "The graph has no activation that can be observed."
 
@@ -65,12 +65,14 @@ class Measuring:
                 self._dropped.labels(model.name, model.version).inc(rows)
 
     def _measure(self, model: Model, one: Watched) -> None:
+        """All that waits at once, though it should take longer than there is time now: the next look comes later then.
+        A piece has its cost whatever its size, and each of its many small steps may have to wait for the event loop to
+        let go of the interpreter, and the other way round."""
         if one.reason is None and self._budget.left() > 0:
-            looking = self._looking(
-                model, one
-            )  # what is made once, and would leave the first minutes unseen, is no part
-            while looking and (left := self._budget.left()) > 0 and not self.is_over:
-                taken = model.tap.take(max(1, min(PIECE_ROWS, int(left / one.row_s))))
+            # What is made once, and would leave the first minutes unseen, is no part of what is spent.
+            looking = self._looking(model, one)
+            while looking and self._budget.left() > 0 and not self.is_over:
+                taken = model.tap.take(max(1, int(PIECE_S / one.row_s)))
                 if not taken:
                     return
                 with self._budget.spending() as spent:

@@ -98,7 +98,7 @@ class Measuring:
     def _add(self, model: Model, one: Watched, looking: Observer, taken: Sequence[Taken]) -> None:
         assert one.run is not None
         edges = told.edges(model)
-        for feeds, rows in _joined(taken) if model.tap.by_row else taken:
+        for feeds, rows, _ in _joined(taken) if model.tap.by_row else taken:
             piece = Diagnosis(looking, model.inputs, model.metadata.joinable, edges)
             try:
                 piece.add(feeds, rows, one.run)
@@ -124,4 +124,4 @@ def _joined(taken: Sequence[Taken]) -> Iterator[Taken]:
         groups.setdefault(key, []).append(one)
     for group in groups.values():
         feeds = {name: np.concatenate([one.feeds[name] for one in group]) for name in group[0].feeds}
-        yield Taken(feeds, sum(one.rows for one in group))
+        yield Taken(feeds, sum(one.rows for one in group), sum(one.bytes for one in group))

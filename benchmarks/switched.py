@@ -15,7 +15,10 @@ from service.live.live import Live
 
 
 class Switched(Live):
-    """Off is as with a rate of 0: nothing is set aside, so there is nothing to measure."""
+    """Off is as with a rate of 0: nothing is set aside, so there is nothing to measure. Nor is time saved up meanwhile,
+    of which measuring would take more than its share when it is on again."""
+
+    _left = 0.0
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -24,10 +27,14 @@ class Switched(Live):
         await super().run()
 
     def _on(self) -> None:
+        budget = self._measuring._budget
+        budget.left()
+        budget._left = self._left
         for model in self._watched:
             model.tap.open(self._rate, model.inputs, joinable=model.metadata.joinable)
 
     def _off(self) -> None:
+        self._left = self._measuring._budget.left()
         for model in self._watched:
             model.tap.close()
 

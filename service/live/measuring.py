@@ -24,19 +24,26 @@ from service.tap import Taken
 log = logging.getLogger("actserve.activations")
 
 PIECE_S = 0.02  # of CPU that rows measured at once may take, about
-ROW_S = 0.005  # what a row is thought to cost before the first was measured
+FIRST_ROWS = 8  # that are measured at once before it is known what they cost
 NONE_INSIDE = "The graph has no activation that can be observed."
 
 
 @dataclass(slots=True)
 class Watched:
-    """What is known of one model; `reason` is why it is left alone, `row_s` about what a row of it costs."""
+    """What is known of one model; `reason` is why it is left alone, `most` how many rows are measured at once."""
 
     window: Window
     reason: str | None = None
-    row_s: float = ROW_S
+    most: int = FIRST_ROWS
     run: Run | None = None
     stop: Callable[[], None] = lambda: None
+
+    def learn(self, rows: int, spent_s: float) -> None:
+        """From what so many rows have cost at once. Few of them say nothing of many: a piece has its cost by itself."""
+        if spent_s > PIECE_S:
+            self.most = max(1, int(rows * PIECE_S / spent_s))
+        elif rows >= self.most:
+            self.most *= 4
 
 
 class Measuring:
@@ -68,16 +75,18 @@ class Measuring:
         """All that waits at once, though it should take longer than there is time now: the next look comes later then.
         A piece has its cost whatever its size, and each of its many small steps may have to wait for the event loop to
         let go of the interpreter, and the other way round."""
-        if one.reason is None and self._budget.left() > 0:
-            # What is made once, and would leave the first minutes unseen, is no part of what is spent.
-            looking = self._looking(model, one)
-            while looking and self._budget.left() > 0 and not self.is_over:
-                taken = model.tap.take(max(1, int(PIECE_S / one.row_s)))
-                if not taken:
-                    return
-                with self._budget.spending() as spent:
-                    self._add(model, one, looking, taken)
-                one.row_s = max(1e-6, spent() / sum(each.rows for each in taken))
+        if one.reason is not None or self._budget.left() <= 0:
+            return
+        # What is made once, and would leave the first minutes unseen, is no part of what is spent.
+        looking = self._looking(model, one)
+        is_more = True
+        while looking and is_more and self._budget.left() > 0 and not self.is_over:
+            taken = model.tap.take(one.most)
+            rows = sum(each.rows for each in taken)
+            is_more = rows >= one.most  # what has come meanwhile waits for others
+            with self._budget.spending() as spent:
+                self._add(model, one, looking, taken)
+            one.learn(rows, spent())
 
     def _looking(self, model: Model, one: Watched) -> Observer | None:
         """What looks into the model; None where nothing can."""

@@ -9,20 +9,28 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice, permutations
 from statistics import median, quantiles
+from timeit import timeit
 
+import numpy as np
 from tqdm import tqdm
 
 from benchmarks import beside, load, table
 from benchmarks.beside import FACES
-from benchmarks.bodies import Bodies
+from benchmarks.bodies import Bodies, Requests
 from benchmarks.cases import Case
 from benchmarks.environments import BUILD
 from benchmarks.ours import running
+from benchmarks.processes import Server
+from service.settings import Settings
+from service.tap import Tap
+from service.tensors import BY_NAME, TensorSpec
 
 COMMAND = "python -m benchmarks.live"
 CASES = (Case("raw", 1, 1), Case("raw", 1, 64), Case("json", 1, 64), Case("json", 32, 8))
+RUN_ROWS, RUNS = 64, 100  # of each trial of a tap
 WARM_S = 3  # what measures a sample is loaded with the first rows
 OFF, ON, AGAIN = "off", "on", "off again"
 SIGNALS = {OFF: signal.SIGUSR2, ON: signal.SIGUSR1, AGAIN: signal.SIGUSR2}
@@ -31,10 +39,11 @@ ORDERS = list(permutations(SIGNALS))  # what comes first, and what behind what, 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Requests a second, and the server's CPU milliseconds for one."""
+    """Requests a second, and the server's CPU milliseconds for one, `aside_ms` of them not in the loop's thread."""
 
     per_second: float
     cpu_ms: float
+    aside_ms: float
 
 
 Seen = dict[Case, dict[str, list[Sample]]]
@@ -54,27 +63,61 @@ def measured(rounds: int, seconds: int) -> str:
             load.run(url, requests, case.connections, WARM_S)
             for state in (state for order in islice(cycle(ORDERS), rounds) for state in order):
                 server.send(SIGNALS[state])
-                before_s = server.precise_cpu_s()
-                found = load.run(url, requests, case.connections, seconds)
-                if not found.is_clean:
-                    raise load.LoadError(f"{case.name}: {found.refused} refused, {found.broken} broken")
-                cpu_ms = (server.precise_cpu_s() - before_s) * 1000 / found.requests
-                seen[case][state].append(Sample(found.per_second, cpu_ms))
+                seen[case][state].append(_loaded(server, url, requests, case, seconds))
                 progress.update()
             server.send(SIGNALS[ON])
-    return render(seen)
+    aside = f"To set rows aside takes {aside_us():.1f} µs of a run of {RUN_ROWS} rows of 784 numbers, in the mean."
+    return f"{render(seen)}\n\n{aside}"
+
+
+def aside_us() -> float:
+    """Of the event loop: what a tap at the default rate costs it for each run, room for what it takes being there."""
+    tap = Tap()
+    tap.open(Settings().activation_sample_rate, [TensorSpec("x", BY_NAME["FP32"], ("n", 784))], joinable=True)
+    feeds = {"x": np.zeros((RUN_ROWS, 784), np.float32)}
+    times = []
+    for _ in range(200):
+        tap.take(RUNS * RUN_ROWS)
+        times.append(timeit(partial(tap.ran, feeds, RUN_ROWS), number=RUNS))
+    return median(times) / RUNS * 1e6
+
+
+def _loaded(server: Server, url: str, requests: Requests, case: Case, seconds: int) -> Sample:
+    all_s, loop_s = server.precise_cpu_s(), server.first_threads_s()
+    found = load.run(url, requests, case.connections, seconds)
+    if not found.is_clean:
+        raise load.LoadError(f"{case.name}: {found.refused} refused, {found.broken} broken")
+    all_s, loop_s = server.precise_cpu_s() - all_s, server.first_threads_s() - loop_s
+    return Sample(found.per_second, all_s * 1000 / found.requests, (all_s - loop_s) * 1000 / found.requests)
 
 
 def render(seen: Seen) -> str:
     """One row for each case, with the ratios of loads of one round: medians, and in brackets the middle half."""
-    columns = ["CPU ms for a request, off", "on / off", "off / off", "requests/s, off", "on / off", "off / off"]
+    columns = [
+        "CPU ms for a request, off",
+        "measuring",
+        "on / off",
+        "off / off",
+        "requests/s, off",
+        "on / off",
+        "off / off",
+    ]
     return table.markdown(["`/predict`", *columns], [_row(case, states) for case, states in seen.items()])
 
 
 def _row(case: Case, states: Mapping[str, Sequence[Sample]]) -> list[str]:
     cpu = {state: [one.cpu_ms for one in samples] for state, samples in states.items()}
     speed = {state: [one.per_second for one in samples] for state, samples in states.items()}
-    return [case.name, f"{median(cpu[OFF]):.4f}", *_ratios(cpu), f"{median(speed[OFF]):,.0f}", *_ratios(speed)]
+    aside = {state: sum(one.aside_ms for one in samples) / sum(cpu[state]) for state, samples in states.items()}
+    measuring = f"{aside[ON] - aside[OFF]:.2%}"
+    return [
+        case.name,
+        f"{median(cpu[OFF]):.4f}",
+        measuring,
+        *_ratios(cpu),
+        f"{median(speed[OFF]):,.0f}",
+        *_ratios(speed),
+    ]
 
 
 def _ratios(found: Mapping[str, Sequence[float]]) -> Iterator[str]:

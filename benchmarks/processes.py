@@ -126,6 +126,10 @@ class Server:
         """CPU seconds that its processes have used, without those that have ended: for short times."""
         return sum(process.precise_cpu_s() for process in self._members())
 
+    def first_threads_s(self) -> float:
+        """Those of them that the first thread of each process has used."""
+        return sum(process.first_thread_s() for process in self._members())
+
     def memory_mib(self) -> float:
         """Resident memory of all its processes, what they share counted once."""
         return self._sum_mib(Process.proportional_kib)

@@ -28,6 +28,10 @@ class Process:
         """By its clock of nanoseconds, found as clock_getcpuclockid(3) does. Raises OSError where it is gone."""
         return time.clock_gettime((~self.pid << 3) | SCHEDULED)
 
+    def first_thread_s(self) -> float:
+        """CPU seconds of the thread that it began with: in ours, of the event loop. Raises OSError where it is gone."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
     def proportional_kib(self) -> int:
         """Resident memory, each page divided by the number of processes that share it."""
         return _kib(f"/proc/{self.pid}/smaps_rollup", "Pss:")

@@ -18,7 +18,7 @@ class Switched(Live):
     """Off is as with a rate of 0: nothing is set aside, so there is nothing to measure. Nor is time saved up meanwhile,
     of which measuring would take more than its share when it is on again."""
 
-    _left = 0.0
+    _left_s: float | None = None  # while it is off
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -27,14 +27,18 @@ class Switched(Live):
         await super().run()
 
     def _on(self) -> None:
+        if self._left_s is None:
+            return
         budget = self._measuring._budget
-        budget.left()
-        budget._left = self._left
+        budget.left()  # whose clock goes on from now
+        budget._left, self._left_s = self._left_s, None
         for model in self._watched:
             model.tap.open(self._rate, model.inputs, joinable=model.metadata.joinable)
 
     def _off(self) -> None:
-        self._left = self._measuring._budget.left()
+        if self._left_s is not None:
+            return
+        self._left_s = self._measuring._budget.left()
         for model in self._watched:
             model.tap.close()
 

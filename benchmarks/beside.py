@@ -42,7 +42,9 @@ def main(
         print(error, file=sys.stderr)
         return 1
     about = machine.sentence(described, {name: metadata.version(name) for name in NAMED})
-    text = f"{about}\n\nMedians over {options.rounds} rounds of {options.seconds} s.\n\n{found}"
+    text = (
+        f"{about}\n\n{options.rounds} rounds of {options.seconds} s; medians, unless something else is said.\n\n{found}"
+    )
     print(text)
     if not options.look:
         DOCUMENT.write_text(table.place(DOCUMENT.read_text(), text, command))

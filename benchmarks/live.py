@@ -69,12 +69,13 @@ def measured(rounds: int, seconds: int) -> str:
         for case in CASES:
             url = f"http://127.0.0.1:{server.port}{FACES[case.kind].path}"
             requests = bodies.requests(FACES[case.kind], case)
+            server.send(SIGNALS[ON])
             load.run(url, requests, case.connections, WARM_S)
             for state in (state for order in islice(cycle(ORDERS), rounds) for state in order):
                 server.send(SIGNALS[state])
                 seen[case][state].append(_loaded(server, url, requests, case, seconds))
                 progress.update()
-            server.send(SIGNALS[ON])
+            server.send(SIGNALS[OFF])
     aside = f"To set rows aside takes {aside_us():.1f} µs of a run of {RUN_ROWS} rows of 784 numbers, in the mean."
     return f"{render(seen)}\n\n{aside}"
 

@@ -33,12 +33,17 @@ def until_sampled(port, rows):
 
 def test_nothing_is_sampled_while_it_is_off_and_all_is_after_it():
     with running("switched-test", "--activation-sample-rate", "1", module="benchmarks.switched") as server:
-        before = 1  # the answer that was checked
-        until_sampled(server.port, before)
+        for _ in range(2):
+            server.send(signal.SIGUSR2)
+            time.sleep(0.2)
+            ask(server.port, 50)
+        for times in (1, 2):
+            server.send(signal.SIGUSR1)
+            time.sleep(0.2)
+            ask(server.port, 20)
+            until_sampled(server.port, 20 * times)
         server.send(signal.SIGUSR2)
         time.sleep(0.2)
         ask(server.port, 50)
-        server.send(signal.SIGUSR1)
-        time.sleep(0.2)
-        ask(server.port, 20)
-        until_sampled(server.port, before + 20)
+        time.sleep(1)
+        assert sampled(server.port) == 40

@@ -5,33 +5,28 @@ Two servers, measured in turn while the other has no CPU: one that was never ask
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import http.client
-import signal
 import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from statistics import median
 
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks import faces, load, machine, table
+from benchmarks import beside, load, table
+from benchmarks.beside import FACES
 from benchmarks.bodies import Bodies, Requests
 from benchmarks.cases import Case, pixels
 from benchmarks.environments import BUILD
 from benchmarks.load import Load
 from benchmarks.ours import running
-from benchmarks.peers import ROOT
 from benchmarks.processes import Server, ServerError
 
-DOCUMENT = ROOT / "docs" / "diagnosis.md"
 COMMAND = "python -m benchmarks.diagnosis"
 CASES = (Case("raw", 1, 1), Case("raw", 1, 64), Case("json", 32, 8))
-FACES = {"raw": faces.raw("/predict"), "json": faces.ours("/predict")}
 PAUSES = {
     "no diagnosis, ever": None,
     "one before": None,
@@ -40,7 +35,6 @@ PAUSES = {
 }
 NEVER = "no diagnosis, ever"
 ROWS = 1000  # of a diagnosis
-NAMED = ("numpy", "onnxruntime", "uvicorn")
 
 
 class Asking:
@@ -80,26 +74,6 @@ class Asking:
             self._thread.join()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 1 where nothing could be measured."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="times that everything is measured (default %(default)s)")
-    parser.add_argument("--seconds", type=int, default=5, help="of each load (default %(default)s)")
-    options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped on the way out
-    try:
-        load.require()
-        seen = _measured(options.rounds, options.seconds)
-    except (load.LoadError, ServerError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    described = machine.sentence(machine.describe(load.version()), {name: metadata.version(name) for name in NAMED})
-    text = f"{described}\n\nMedians over {options.rounds} rounds of {options.seconds} s.\n\n{render(seen)}"
-    print(text)
-    DOCUMENT.write_text(table.place(DOCUMENT.read_text(), text, COMMAND))
-    return 0
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One load, the server's CPU seconds for 1,000 requests, and the diagnoses a second meanwhile."""
@@ -112,7 +86,8 @@ class Sample:
 Seen = dict[tuple[Case, str], list[Sample]]
 
 
-def _measured(rounds: int, seconds: int) -> Seen:
+def measured(rounds: int, seconds: int) -> str:
+    """The table. Raises LoadError and ServerError."""
     seen: Seen = {(case, state): [] for case in CASES for state in PAUSES}
     bodies = Bodies(BUILD / "bodies")
     with (
@@ -129,7 +104,7 @@ def _measured(rounds: int, seconds: int) -> Seen:
             server.thaw()
             seen[case, state].append(_loaded(server, case, bodies.requests(FACES[case.kind], case), state, seconds))
             progress.update()
-    return seen
+    return render(seen)
 
 
 def _loaded(server: Server, case: Case, requests: Requests, state: str, seconds: int) -> Sample:
@@ -166,6 +141,11 @@ def _row(seen: Seen, case: Case, state: str) -> list[str]:
         f"{median(found.cpu_s for found in samples):.3f}",
         f"{diagnoses:.1f}" if diagnoses else table.NOTHING,
     ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 1 where nothing could be measured."""
+    return beside.main(COMMAND, __doc__, measured, arguments, rounds=5, seconds=5)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,6 @@
--- Posts the bodies in the files named after `--`, in turn, and prints its summary as one line of JSON.
+-- Sends what the files named after `--` hold, in turn, and prints its summary as one line of JSON. A file is a body that
+-- is posted, or, where its name ends in `.http`, whole requests, each behind a line with its length.
 local prepared, turn = {}, 0
-
-local function contents(name)
-  local file = assert(io.open(name, "rb"))
-  local body = file:read("*a")
-  file:close()
-  return body
-end
 
 local function in_turn()
   turn = turn % #prepared + 1
@@ -15,14 +9,22 @@ end
 
 function init(arguments)
   wrk.method = "POST"
-  if #arguments == 1 then
-    wrk.body = contents(arguments[1]) -- without a function `request`, wrk does not copy the body for each request
-    return
+  for _, name in ipairs(arguments) do
+    local file = assert(io.open(name, "rb"))
+    if name:find("%.http$") then
+      for line in file:lines() do
+        prepared[#prepared + 1] = file:read(tonumber(line))
+      end
+    elseif #arguments == 1 then
+      wrk.body = file:read("*a") -- without a function `request`, wrk does not copy the body for each request
+    else
+      prepared[#prepared + 1] = wrk.format(nil, nil, nil, file:read("*a"))
+    end
+    file:close()
   end
-  for index, name in ipairs(arguments) do
-    prepared[index] = wrk.format(nil, nil, nil, contents(name))
+  if #prepared > 0 then
+    request = in_turn
   end
-  request = in_turn
 end
 
 function done(summary, latency)

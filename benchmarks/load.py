@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.bodies import Requests
 
 SCRIPT = Path(__file__).with_name("load.lua")
+WHOLE = ".http"  # ends the names of files of whole requests, each behind a line with its length
 REQUEST_TIMEOUT_S = 10
 GRACE_S = 20
 
@@ -46,7 +47,7 @@ def require() -> None:
 
 
 def run(url: str, requests: Requests, connections: int, seconds: int) -> Load:
-    """Posts the requests in turn for so many seconds. Raises LoadError."""
+    """Sends the requests in turn for so many seconds. Raises LoadError."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={REQUEST_TIMEOUT_S}s"]
     command += [f"--header={name}: {value}" for name, value in requests.headers.items()]
     command += [f"--script={SCRIPT}", url, "--", *map(str, requests.files)]

@@ -16,11 +16,11 @@ from benchmarks.processes import Server, free_port
 
 
 @contextmanager
-def running(name: str, *settings: str, grpc_port: int = 0) -> Iterator[Server]:
-    """A server whose answers have been checked; `name` is its log's, `settings` are flags beside the ports. It is
-    stopped at the end."""
+def running(name: str, *settings: str, grpc_port: int = 0, module: str = "service") -> Iterator[Server]:
+    """A server whose answers have been checked; `name` is its log's, `settings` are flags beside the ports, `module` is
+    what is run. It is stopped at the end."""
     port = free_port()
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port), "--grpc-port", str(grpc_port)]
+    command = [sys.executable, "-m", module, "serve", "--port", str(port), "--grpc-port", str(grpc_port)]
     with started(name, [*command, *settings], {}, port) as server:
         yield server
 

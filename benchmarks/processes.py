@@ -86,10 +86,16 @@ class Server:
 
     def freeze(self) -> None:
         """Takes the CPU away from an idle server, some of which poll all the time."""
-        self._signal(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        self.send(signal.SIGCONT)
+
+    def send(self, number: signal.Signals) -> None:
+        """To all its processes."""
+        for process in self._members():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
 
     def terminate(self) -> None:
         """Asks it to end."""
@@ -102,7 +108,7 @@ class Server:
         if not self._is_asked:
             self.terminate()
         self._wait_for_end()
-        self._signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self._wait_for_end()  # who was killed is there for a moment yet
         self._process.wait()
 
@@ -115,6 +121,14 @@ class Server:
     def cpu_s(self) -> float:
         """CPU seconds that all its processes have used."""
         return sum(process.cpu_s for process in self._members())
+
+    def precise_cpu_s(self) -> float:
+        """CPU seconds that its processes have used, without those that have ended: for short times."""
+        return sum(process.precise_cpu_s() for process in self._members())
+
+    def first_threads_s(self) -> float:
+        """Those of them that the first thread of each process has used."""
+        return sum(process.first_thread_s() for process in self._members())
 
     def memory_mib(self) -> float:
         """Resident memory of all its processes, what they share counted once."""
@@ -141,11 +155,6 @@ class Server:
         members = procfs.family(self._process.pid, procfs.running(), self._seen)
         self._seen |= {(process.pid, process.started) for process in members}
         return members
-
-    def _signal(self, number: signal.Signals) -> None:
-        for process in self._members():
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, number)
 
 
 def free_port() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
@@ -20,6 +19,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks import load, machine, table
+from benchmarks.bodies import Requests
 from benchmarks.environments import BUILD
 from benchmarks.mixture import Asked, mixture
 from benchmarks.peers import ROOT
@@ -29,11 +29,9 @@ from benchmarks.worker import Worker, WorkerError
 DOCUMENT = ROOT / "docs" / "performance.md"
 COMMAND = "make soak"
 REQUESTS = 1_000_000
-SCRIPT = Path(__file__).with_name("soak.lua")
 LOG = BUILD / "logs" / "soak.log"
 CONNECTIONS = 16
 ROUND_S = 15
-GRACE_S = 30
 REST_S = 3.0  # a worker gives back what large bodies held when nobody has asked for a second
 WARM_UP = 0.1  # of the requests: each graph is loaded, each buffer has had its largest request
 BOUND = 0.05
@@ -111,14 +109,11 @@ def _check(worker: Worker, asked: Sequence[Asked]) -> None:
 
 def _load(port: int, asked: Sequence[Asked]) -> int:
     """All of them in turn for a while, over connections that stay open; how many that were. Raises LoadError."""
-    with NamedTemporaryFile() as file:
+    with NamedTemporaryFile(suffix=load.WHOLE) as file:
         for request in (one.raw() for one in asked):
             file.write(b"%d\n" % len(request) + request)
         file.flush()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{ROUND_S}s", "--timeout=10s", f"--script={SCRIPT}"]
-        command += [f"http://127.0.0.1:{port}", "--", file.name]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ROUND_S + GRACE_S, check=False)
-    seen = load.parse(done.stdout)
+        seen = load.run(f"http://127.0.0.1:{port}", Requests({}, [Path(file.name)]), CONNECTIONS, ROUND_S)
     if seen.broken:
         raise load.LoadError(f"{seen.broken} connections broke or timed out.")
     return seen.requests

@@ -100,7 +100,7 @@ class Settings:
         "Share of the served rows whose activations are measured, off the request's path; 0 is none.",
     )
     activation_cpu_share: float = setting(
-        0.005,
+        0.0025,
         number(1e-6, 1),
         "Share of one core that measuring them may take in each worker; rows beyond it are dropped.",
     )

@@ -28,6 +28,7 @@ class Taken(NamedTuple):
 
     feeds: Feeds
     rows: int
+    bytes: int
 
 
 class Tap:
@@ -72,7 +73,7 @@ class Tap:
                 found.append(one)
                 rows -= one.rows
                 self._rows -= one.rows
-                self._bytes -= _bytes(one.feeds)
+                self._bytes -= one.bytes
         return found
 
     def drop(self, rows: int) -> None:
@@ -117,22 +118,20 @@ class Tap:
         return places
 
     def _keep(self, feeds: Feeds, rows: int, places: list[int]) -> None:
+        """Copies only what there is room for."""
+        count, size = rows, sum([array.nbytes for array in feeds.values()])
         if self.by_row:
-            one = Taken({name: array[places] for name, array in feeds.items()}, len(places))
-        elif rows > MOST_OF_A_REQUEST or _bytes(feeds) > LARGEST_BYTES:
-            return self.drop(rows)
-        else:
-            one = Taken({name: array.copy() for name, array in feeds.items()}, rows)
+            count = len(places)
+            size = size * count // rows
+        elif rows > MOST_OF_A_REQUEST:
+            self.drop(rows)
+            return
         with self._lock:
             most_bytes = MOST_BYTES if self._taken else LARGEST_BYTES
-            if self._rows + one.rows > MOST_ROWS or self._bytes + _bytes(one.feeds) > most_bytes:
-                self._dropped += one.rows
-                return None
-            self._taken.append(one)
-            self._rows += one.rows
-            self._bytes += _bytes(one.feeds)
-        return None
-
-
-def _bytes(feeds: Feeds) -> int:
-    return sum(array.nbytes for array in feeds.values())
+            if self._rows + count > MOST_ROWS or self._bytes + size > most_bytes:
+                self._dropped += count
+                return
+            copies = {name: array.take(places, 0) if self.by_row else array.copy() for name, array in feeds.items()}
+            self._taken.append(Taken(copies, count, size))
+            self._rows += count
+            self._bytes += size

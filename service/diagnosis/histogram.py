@@ -49,12 +49,16 @@ class Histogram:
             self.take(other._buckets, other._counts)
 
     def take(self, buckets: Array, counts: Array) -> None:
-        """Adds counts to buckets, each of which comes once."""
-        every, places = np.unique(np.concatenate([self._buckets, buckets]), return_inverse=True)
-        sums = np.zeros(every.size, np.int64)
-        sums[places[: self._buckets.size]] = self._counts
-        sums[places[self._buckets.size :]] += counts
-        self._buckets, self._counts = every, sums
+        """Adds counts to buckets, which ascend and each of which comes once."""
+        if not self._buckets.size:
+            self._buckets, self._counts = buckets, counts
+            return
+        at = np.searchsorted(self._buckets, buckets)
+        is_new = self._buckets.take(at, mode="clip") != buckets
+        sums = np.insert(self._counts, at[is_new], 0)
+        self._buckets = np.insert(self._buckets, at[is_new], buckets[is_new])
+        sums[np.searchsorted(self._buckets, buckets)] += counts
+        self._counts = sums
 
     def binned(self, low: float, high: float, bins: int) -> tuple[list[float], list[int]]:
         """Edges and counts of at most `bins` bins of about one width between the least and the greatest value seen,

@@ -64,18 +64,16 @@ class Measurement:
             "sloped": _count(is_sloped),
         }
         if self.edges is not None:
-            found.at_most = _at_most(np.where(finite_y, y, np.nan), self.edges)
-        found.slope_sum = np.sum(rise, axis=(0, 2), where=is_sloped)
+            found.at_most = _at_most(y if finite_y.all() else np.where(finite_y, y, np.nan), self.edges)
+        found.slope_sum = np.sum(rise if is_sloped.all() else np.where(is_sloped, rise, 0), axis=(0, 2))
         found.after = Moments.of(y, finite_y)
         found.before = Moments.of(x, finite_x)
         self.merge(found)
 
     def merge(self, other: Measurement) -> None:
         """Takes that of other rows in. Where the number of units is free, the more are the units of both."""
-        units = max(self.units, other.units)
-        for name, counts in self.counts.items():
-            self.counts[name] = _padded(counts, units) + _padded(other.counts[name], units)
-        self.slope_sum = _padded(self.slope_sum, units) + _padded(other.slope_sum, units)
+        self.counts = {name: _sum(counts, other.counts[name]) for name, counts in self.counts.items()}
+        self.slope_sum = _sum(self.slope_sum, other.slope_sum)
         self.before.merge(other.before)
         self.after.merge(other.after)
         self.histogram.merge(other.histogram)
@@ -108,13 +106,23 @@ def _at_most(values: Array, edges: Array) -> Array:
     """Values [any, unit, any], NaN for none; zeros where they have another number of units than the edges."""
     if edges.shape[1] not in (1, values.shape[1]):
         return np.zeros(edges.shape, np.int64)
-    counts = np.array([_count(values <= edge[:, None]) for edge in edges])
+    below = values <= edges[:, None, :, None]
+    counts: Array = below.view(np.uint8).sum(axis=(1, 3), dtype=np.uint32).astype(np.int64)
     return counts if edges.shape[1] > 1 else counts.sum(axis=1, keepdims=True)
 
 
 def _count(mask: Array) -> Array:
-    found: Array = np.count_nonzero(mask, axis=(0, 2))
+    """Of a block; the sum of bytes takes half as long as `count_nonzero`, which makes them integers first."""
+    found: Array = mask.view(np.uint8).sum(axis=(0, 2), dtype=np.uint32).astype(np.int64)
     return found
+
+
+def _sum(one: Array, other: Array) -> Array:
+    """Of each unit; neither is ever changed in place, so where one has none it is the other itself."""
+    if not one.size or not other.size:
+        return one if one.size else other
+    units = max(one.size, other.size)
+    return _padded(one, units) + _padded(other, units)
 
 
 def _padded(values: Array, units: int) -> Array:

@@ -26,16 +26,20 @@ class Moments:
         """FP64 values [any, unit, any], of which those count that are `finite`."""
         found = cls()
         found.count = np.count_nonzero(finite, axis=(0, 2))
-        where: Any = np.True_ if finite.all() else finite  # a mask costs more than the sum
-        found.mean = np.sum(values, axis=(0, 2), where=where) / np.maximum(found.count, 1)
-        distances = np.square(values - found.mean[:, None])
-        found.squares = np.sum(distances, axis=(0, 2), where=where)
-        found.low = np.min(values, axis=(0, 2), where=where, initial=np.inf)
-        found.high = np.max(values, axis=(0, 2), where=where, initial=-np.inf)
+        where: Any = {} if finite.all() else {"where": finite}  # a mask costs more than the sum
+        found.mean = np.sum(values, axis=(0, 2), **where) / np.maximum(found.count, 1)
+        distances = values - found.mean[:, None]
+        np.square(distances, out=distances)
+        found.squares = np.sum(distances, axis=(0, 2), **where)
+        found.low = np.min(values, axis=(0, 2), initial=np.inf, **where)
+        found.high = np.max(values, axis=(0, 2), initial=-np.inf, **where)
         return found
 
     def merge(self, other: Moments) -> None:
         """Takes those of other values of the same units in."""
+        if not self.count.size:
+            vars(self).update(vars(other))
+            return
         if other.count.size < self.count.size:
             other = other.widened(self.count.size)
         mine = self.widened(other.count.size)

@@ -23,20 +23,27 @@ from service.tap import Taken
 
 log = logging.getLogger("actserve.activations")
 
-PIECE_ROWS = 256  # that are measured at once
-ROW_S = 0.005  # what a row is thought to cost before the first was measured
+PIECE_S = 0.02  # of CPU that rows measured at once may take, about
+FIRST_ROWS = 8  # that are measured at once before it is known what they cost
 NONE_INSIDE = "The graph has no activation that can be observed."
 
 
 @dataclass(slots=True)
 class Watched:
-    """What is known of one model; `reason` is why it is left alone, `row_s` about what a row of it costs."""
+    """What is known of one model; `reason` is why it is left alone, `most` how many rows are measured at once."""
 
     window: Window
     reason: str | None = None
-    row_s: float = ROW_S
+    most: int = FIRST_ROWS
     run: Run | None = None
     stop: Callable[[], None] = lambda: None
+
+    def learn(self, rows: int, spent_s: float) -> None:
+        """From what so many rows have cost at once. Few of them say nothing of many: a piece has its cost by itself."""
+        if spent_s > PIECE_S:
+            self.most = max(1, int(rows * PIECE_S / spent_s))
+        elif rows >= self.most:
+            self.most *= 4
 
 
 class Measuring:
@@ -65,17 +72,21 @@ class Measuring:
                 self._dropped.labels(model.name, model.version).inc(rows)
 
     def _measure(self, model: Model, one: Watched) -> None:
-        if one.reason is None and self._budget.left() > 0:
-            looking = self._looking(
-                model, one
-            )  # what is made once, and would leave the first minutes unseen, is no part
-            while looking and (left := self._budget.left()) > 0 and not self.is_over:
-                taken = model.tap.take(max(1, min(PIECE_ROWS, int(left / one.row_s))))
-                if not taken:
-                    return
-                with self._budget.spending() as spent:
-                    self._add(model, one, looking, taken)
-                one.row_s = max(1e-6, spent() / sum(each.rows for each in taken))
+        """All that waits at once, though it should take longer than there is time now: the next look comes later then.
+        A piece has its cost whatever its size, and each of its many small steps may have to wait for the event loop to
+        let go of the interpreter, and the other way round."""
+        if one.reason is not None or self._budget.left() <= 0:
+            return
+        # What is made once, and would leave the first minutes unseen, is no part of what is spent.
+        looking = self._looking(model, one)
+        is_more = True
+        while looking and is_more and self._budget.left() > 0 and not self.is_over:
+            taken = model.tap.take(one.most)
+            rows = sum(each.rows for each in taken)
+            is_more = rows >= one.most  # what has come meanwhile waits for others
+            with self._budget.spending() as spent:
+                self._add(model, one, looking, taken)
+            one.learn(rows, spent())
 
     def _looking(self, model: Model, one: Watched) -> Observer | None:
         """What looks into the model; None where nothing can."""
@@ -96,7 +107,7 @@ class Measuring:
     def _add(self, model: Model, one: Watched, looking: Observer, taken: Sequence[Taken]) -> None:
         assert one.run is not None
         edges = told.edges(model)
-        for feeds, rows in _joined(taken) if model.tap.by_row else taken:
+        for feeds, rows, _ in _joined(taken) if model.tap.by_row else taken:
             piece = Diagnosis(looking, model.inputs, model.metadata.joinable, edges)
             try:
                 piece.add(feeds, rows, one.run)
@@ -122,4 +133,4 @@ def _joined(taken: Sequence[Taken]) -> Iterator[Taken]:
         groups.setdefault(key, []).append(one)
     for group in groups.values():
         feeds = {name: np.concatenate([one.feeds[name] for one in group]) for name in group[0].feeds}
-        yield Taken(feeds, sum(one.rows for one in group))
+        yield Taken(feeds, sum(one.rows for one in group), sum(one.bytes for one in group))

@@ -60,6 +60,12 @@ def test_a_worker_in_a_session_of_its_own_counts(server):
     assert server.resident_mib() > server.memory_mib() > worker.proportional_kib() / 1024 > 1
 
 
+def test_the_precise_clock_is_that_of_the_same_process(server):
+    assert server.precise_cpu_s() == pytest.approx(server.cpu_s(), abs=0.1)
+    me = next(process for process in procfs.running() if process.pid == os.getpid())
+    assert me.precise_cpu_s() <= time.process_time() <= me.precise_cpu_s()
+
+
 def test_all_processes_are_frozen_and_thawed(server):
     server.freeze()
     until(lambda: set(states(server).values()) == {"T"})

@@ -86,6 +86,15 @@ def test_merged_measurements_are_that_of_all_rows(rows: int, cuts: int, seed: in
     check(found, x, 1)
 
 
+def test_what_was_taken_in_stays_as_it_was() -> None:
+    one, other = (inputs((20, 5), seed) for seed in (1, 2))
+    taken, found = measured(one, 1), Measurement("relu")
+    for part in (taken, measured(other, 1)):
+        found.merge(part)
+    check(taken, one, 1)
+    check(found, np.concatenate([one, other]), 1)
+
+
 def test_mean_and_deviation_of_a_small_spread_far_from_zero_are_kept() -> None:
     """Sums of squares would lose all digits: 1e8 ± 1."""
     x = 1e8 + np.random.default_rng(1).normal(size=(10_000, 1))

@@ -15,10 +15,16 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 from onnx import helper
+from prometheus_client import Counter
 from starlette.testclient import TestClient
 
+from service.diagnosis.observers import Observers
+from service.live.budget import Budget
+from service.live.measuring import PIECE_S, Measuring, Watched
 from service.live.told import SCHEMA
+from service.live.window import Window
 from service.model import Model
+from service.session import Runtime
 
 PATIENCE_S = 30.0
 RAW = {"content-type": "application/octet-stream"}
@@ -198,6 +204,31 @@ def test_values_that_are_not_finite_are_counted_and_told(
     lines = client.get("/metrics").text.splitlines()
     assert f"actserve_activation_non_finite{labels} 12.0" in lines
     assert f"actserve_activation_mean{labels} NaN" in lines
+
+
+def test_rows_that_wait_are_measured_at_once_and_paid_for_afterwards(graphs: Any, tmp_path: Path) -> None:
+    model = Model("own", "1", network(graphs, tmp_path / "own.onnx", **BATCHING), Runtime())
+    model.tap.open(1, model.inputs, joinable=True)
+    one = Watched(Window(600), most=1024)
+    measuring = Measuring(Observers(), Budget(1e-6), Counter("dropped", "", ("model", "version"), registry=None))
+    for _ in range(2):
+        for seed in range(10):
+            model.tap.ran({"x": rows(60, seed)}, 60)
+        measuring.look([(model, one)])
+        assert one.window.seen().rows == 600
+    assert sum(taken.rows for taken in model.tap.take(1024)) == 600
+
+
+def test_as_many_rows_are_measured_at_once_as_take_a_bounded_time() -> None:
+    one = Watched(Window(600), most=100)
+    one.learn(3, PIECE_S / 2)  # a few, of which each seems to be expensive
+    assert one.most == 100
+    one.learn(100, PIECE_S / 2)
+    assert one.most > 100
+    one.learn(40, 4 * PIECE_S)
+    assert one.most == 10
+    one.learn(1, 100 * PIECE_S)
+    assert one.most == 1
 
 
 def test_rows_beyond_the_share_of_cpu_are_dropped_and_counted(

@@ -38,7 +38,7 @@ class Bursts:
     def __init__(self, front: Front, scheduler: Scheduler) -> None:
         self._front = front
         self._scheduler = scheduler
-        self._max_rows = scheduler.max_queue_rows
+        self._most, self._max_rows = scheduler.max_batch_size, scheduler.max_queue_rows
         self._waiting: defaultdict[Plan, deque[Caller]] = defaultdict(deque)
         self._rows: defaultdict[Model, float] = defaultdict(float)
         self._is_due = False
@@ -94,8 +94,11 @@ class Bursts:
             _go_alone(callers)
             callers.clear()
             return
+        kind = BackToBack if plan.row_bytes is not None else Stacked if plan.is_stackable else OneByOne
         try:
-            batch = _batch(plan, callers, self._scheduler.max_batch_size)
+            batch = kind(plan, callers, self._most)
+            if kind is Stacked and callers and not (batch.callers or batch.misfits):
+                batch = OneByOne(plan, callers, self._most)
         except Exception:  # our own fault, which is told where it is met again
             _go_alone(present)
             callers.clear()
@@ -154,16 +157,6 @@ class Bursts:
                 log.exception("an answer could not be given", extra={"request_id": caller.request_id})
         if durations:  # counted once the answers are on their way
             asyncio.get_running_loop().call_soon(self._front.answered_together, plan.path, plan.model, times)
-
-
-def _batch(plan: Plan, callers: deque[Caller], most: int) -> Batch:
-    if plan.row_bytes is not None:
-        return BackToBack(plan, callers, most)
-    if plan.is_stackable:
-        stacked = Stacked(plan, callers, most)
-        if stacked.callers or stacked.misfits or not callers:
-            return stacked
-    return OneByOne(plan, callers, most)
 
 
 def _go_alone(callers: Iterable[Caller]) -> None:

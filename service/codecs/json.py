@@ -171,7 +171,10 @@ def _written(array: Array) -> bytes:
     if array.dtype.kind == "V":  # bfloat16; every one is exact in FP32
         array = array.astype(np.float32)
     # A scalar is written as an array of one: orjson does not know all of NumPy's names for one type (`longlong`).
-    text = dumps(np.ascontiguousarray(array)) if array.ndim else dumps(array.reshape(1))[1:-1]
+    whole = np.ascontiguousarray(array) if array.ndim else array.reshape(1)
+    text = orjson.dumps(whole, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not array.ndim:
+        text = text[1:-1]
     if b"null" in text:  # for each number that is not finite; arrays hold no other
         text = b"".join(_with_special(text, array[~np.isfinite(array)]))
     return text

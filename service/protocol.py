@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -26,6 +26,7 @@ from service.receiver import Receiver
 from service.turn import Beginnings, Turn
 
 MAX_HEAD_BYTES = 1 << 16  # request line and headers
+VIEWED_BYTES = 1 << 14  # a longer body of plain values is not copied out of what was read
 END = b"\r\n\r\n"
 IDLE_STEP_S = 1.0
 
@@ -79,7 +80,8 @@ class Protocol(HttpToolsProtocol):
                     self._stop_head_timer()
                 self.cycle = turn = Turn(self, head)
                 if len(data) == end + length:
-                    turn.start(data[end:])
+                    is_viewed = length > VIEWED_BYTES and head.plan is not None and head.plan.row_bytes is not None
+                    turn.start(cast(bytes, memoryview(data)[end:]) if is_viewed else data[end:])
                 else:
                     turn.open()
                     Receiver(self, self.transport, turn, length, data[end:])

@@ -52,9 +52,7 @@ class Job:
         "size",
     )
 
-    def __init__(
-        self, feeds: Feeds, fetches: tuple[str, ...], rows: int, instances: int, alone: bool = False
-    ) -> None:
+    def __init__(self, feeds: Feeds, fetches: tuple[str, ...], rows: int, instances: int, alone: bool = False) -> None:
         self.feeds = feeds
         self.fetches = fetches
         self.rows, self.instances, self.alone = rows, instances, alone

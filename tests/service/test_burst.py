@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -36,8 +35,7 @@ class Waiting(Caller):
     """A caller that writes down what it gets, and goes alone through the front as a request on a connection does."""
 
     def __init__(self, parts: Parts, head: Head, body: bytes) -> None:
-        self.request_id = "id"
-        self.began = self.arrived = perf_counter()
+        super().__init__("id")
         self.body = body
         self.response: Response | None = None
         self.was_alone = False

@@ -48,8 +48,9 @@ class Bursts:
         """Rows that wait. Nobody has looked into their bodies yet: they are thought to be like the last."""
         return round(sum(self._rows.values()))
 
-    def add(self, plan: Plan, caller: Caller) -> None:
-        """Has a caller answered once everything that arrived in this turn of the event loop has been added."""
+    def add(self, plan: Plan, caller: Caller, *, is_only: bool = False) -> None:
+        """Has a caller answered once everything that arrived in this turn of the event loop has been added; at once
+        where it is the only one who is connected."""
         size, model = len(caller.body), plan.model
         if size > MAX_BYTES:
             caller.go_alone()
@@ -64,8 +65,12 @@ class Bursts:
         caller.claim = rows
         self._rows[model] = before + rows
         self._waiting[plan].append(caller)
-        if not self._is_due:
-            self._is_due = True
+        if self._is_due:
+            return
+        self._is_due = True
+        if is_only:
+            self._turn()
+        else:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:

@@ -53,6 +53,7 @@ class Connection(Protocol):
     heads: Heads
     beginnings: Beginnings
     transport: Any
+    connections: set[Any]
     loop: asyncio.AbstractEventLoop
     server_state: Any
 
@@ -120,7 +121,8 @@ class Turn(Caller):
             self.go_alone()
         else:
             self.arrived = perf_counter()
-            self._connection.heads.bursts.add(plan, self)
+            connection = self._connection
+            connection.heads.bursts.add(plan, self, is_only=len(connection.connections) == 1)
 
     def go_alone(self) -> None:
         exchange = self.open()

@@ -373,6 +373,25 @@ def test_one_caller_may_have_more_rows_than_a_run(parts: Parts) -> None:
     assert caller.response.whole() == alone.tobytes()
 
 
+def test_only_caller_is_answered_at_once(parts: Parts, pixels: np.ndarray) -> None:
+    row = head(parts, "/predict", RAW)
+    ask(parts, [(row, pixels[:1].tobytes())])
+
+    async def main() -> tuple[Waiting, Waiting]:
+        only, one_of_several = (Waiting(parts, row, pixels[:1].tobytes()) for _ in range(2))
+        assert row.plan is not None
+        parts.heads.bursts.add(row.plan, one_of_several)
+        assert one_of_several.response is None
+        await asyncio.sleep(0.01)
+        parts.heads.bursts.add(row.plan, only, is_only=True)
+        return only, one_of_several
+
+    only, one_of_several = asyncio.run(asyncio.wait_for(main(), 10))
+    assert only.response is not None
+    assert one_of_several.response is not None
+    assert only.response.whole() == one_of_several.response.whole()
+
+
 def test_who_left_costs_no_run(parts: Parts, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     row = head(parts, "/predict", RAW)
     ask(parts, [(row, pixels[:1].tobytes())])

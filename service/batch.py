@@ -195,7 +195,7 @@ class BackToBack(Joined):
         in_bytes = self.plan.row_bytes
         assert in_bytes is not None
         taken, most = 0, self._most
-        bodies = []
+        callers, bodies = self.callers, []
         while queue:
             caller = queue[0]
             size = len(caller.body)
@@ -208,7 +208,7 @@ class BackToBack(Joined):
                 break
             else:
                 caller.rows = rows
-                self.callers.append(caller)
+                callers.append(caller)
                 bodies.append(caller.body)
                 taken += rows
             queue.popleft()
@@ -216,5 +216,5 @@ class BackToBack(Joined):
         if bodies:
             self._set(self.plan.decode(bodies[0] if len(bodies) == 1 else b"".join(bodies)))
         decode_s = perf_counter() - before
-        for caller in self.callers:
+        for caller in callers:
             caller.decode_s = decode_s

@@ -55,6 +55,9 @@ class Bursts:
         if size > MAX_BYTES:
             caller.go_alone()
             return
+        if is_only and not self._is_due:
+            self._answer_some(plan, deque((caller,)), (caller,))
+            return
         rows = size / plan.bytes_per_row
         if rows < 1.0:
             rows = 1.0
@@ -65,12 +68,8 @@ class Bursts:
         caller.claim = rows
         self._rows[model] = before + rows
         self._waiting[plan].append(caller)
-        if self._is_due:
-            return
-        self._is_due = True
-        if is_only:
-            self._turn()
-        else:
+        if not self._is_due:
+            self._is_due = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:

@@ -104,10 +104,10 @@ def encode_values(array: Array, rows: Sequence[int]) -> list[Response]:
     """The answers in raw values to several callers, each of whom has so many of the rows."""
     content = bytes(raw.write(array))
     size = len(content) // len(array)
-    answers, end = [], 0
+    answers, end, media_type = [], 0, media.RAW
     for count in rows:
         start, end = end, end + count * size
-        answers.append(Response(content[start:end], media.RAW))
+        answers.append(Response(content[start:end], media_type))
     return answers
 
 

@@ -21,17 +21,31 @@ from service.tensors import Array
 class Caller(ABC):
     """Somebody whose request has come: its first byte when it `began`, its last when it `arrived`."""
 
-    request_id: str
-    began: float
-    arrived: float
-    body = b""
-    is_gone = False
-    rows = 0
-    claim = 0.0  # the rows that it is thought to have while it waits
-    decode_s = 0.0
-    inputs: Inputs | None = None
-    job: Job | None = None
-    table: tuple[Hashable, Array] | None = None
+    __slots__ = (
+        "arrived",
+        "began",
+        "body",
+        "claim",
+        "decode_s",
+        "inputs",
+        "is_gone",
+        "job",
+        "request_id",
+        "rows",
+        "table",
+    )
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.began = self.arrived = perf_counter()
+        self.body = b""
+        self.is_gone = False
+        self.rows = 0
+        self.claim = 0.0  # the rows that it is thought to have while it waits
+        self.decode_s = 0.0
+        self.inputs: Inputs | None = None
+        self.job: Job | None = None
+        self.table: tuple[Hashable, Array] | None = None
 
     @abstractmethod
     def go_alone(self) -> None:
@@ -181,7 +195,7 @@ class BackToBack(Joined):
         in_bytes = self.plan.row_bytes
         assert in_bytes is not None
         taken, most = 0, self._most
-        bodies = []
+        callers, bodies = self.callers, []
         while queue:
             caller = queue[0]
             size = len(caller.body)
@@ -194,7 +208,7 @@ class BackToBack(Joined):
                 break
             else:
                 caller.rows = rows
-                self.callers.append(caller)
+                callers.append(caller)
                 bodies.append(caller.body)
                 taken += rows
             queue.popleft()
@@ -202,5 +216,5 @@ class BackToBack(Joined):
         if bodies:
             self._set(self.plan.decode(bodies[0] if len(bodies) == 1 else b"".join(bodies)))
         decode_s = perf_counter() - before
-        for caller in self.callers:
+        for caller in callers:
             caller.decode_s = decode_s

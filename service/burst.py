@@ -48,11 +48,15 @@ class Bursts:
         """Rows that wait. Nobody has looked into their bodies yet: they are thought to be like the last."""
         return round(sum(self._rows.values()))
 
-    def add(self, plan: Plan, caller: Caller) -> None:
-        """Has a caller answered once everything that arrived in this turn of the event loop has been added."""
+    def add(self, plan: Plan, caller: Caller, *, is_only: bool = False) -> None:
+        """Has a caller answered once everything that arrived in this turn of the event loop has been added; at once
+        where it is the only one who is connected."""
         size, model = len(caller.body), plan.model
         if size > MAX_BYTES:
             caller.go_alone()
+            return
+        if is_only and not self._is_due:
+            self._answer_some(plan, deque((caller,)), (caller,))
             return
         rows = size / plan.bytes_per_row
         if rows < 1.0:
@@ -94,8 +98,12 @@ class Bursts:
             _go_alone(callers)
             callers.clear()
             return
+        kind = BackToBack if plan.row_bytes is not None else Stacked if plan.is_stackable else OneByOne
         try:
-            batch = _batch(plan, callers, self._scheduler.batch_size(plan.model.session))
+            most = self._scheduler.batch_size(plan.model.session)
+            batch = kind(plan, callers, most)
+            if kind is Stacked and callers and not (batch.callers or batch.misfits):
+                batch = OneByOne(plan, callers, most)
         except Exception:  # our own fault, which is told where it is met again
             _go_alone(present)
             callers.clear()
@@ -154,16 +162,6 @@ class Bursts:
                 log.exception("an answer could not be given", extra={"request_id": caller.request_id})
         if durations:  # counted once the answers are on their way
             asyncio.get_running_loop().call_soon(self._front.answered_together, plan.path, plan.model, times)
-
-
-def _batch(plan: Plan, callers: deque[Caller], most: int) -> Batch:
-    if plan.row_bytes is not None:
-        return BackToBack(plan, callers, most)
-    if plan.is_stackable:
-        stacked = Stacked(plan, callers, most)
-        if stacked.callers or stacked.misfits or not callers:
-            return stacked
-    return OneByOne(plan, callers, most)
 
 
 def _go_alone(callers: Iterable[Caller]) -> None:

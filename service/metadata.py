@@ -41,12 +41,14 @@ class Metadata:
     joinable: bool
     catalogue: Mapping[str, Any]
     notes: Mapping[str, Any]
+    is_classifier: bool = field(init=False, repr=False, compare=False)
     label_texts: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     """Each label as a member of a JSON object, written once."""
 
     def __post_init__(self) -> None:
         texts = tuple(b',"label":' + json.dumps(label, ensure_ascii=False).encode() for label in self.labels)
         object.__setattr__(self, "label_texts", texts)
+        object.__setattr__(self, "is_classifier", self.task == "classification" and self.scores is not None)
 
     @property
     def is_activation(self) -> bool:
@@ -57,10 +59,6 @@ class Metadata:
         """True for an activation whose elements do not touch each other, nor have parameters by their place."""
         has_places = any(parameter.get("channels") for parameter in self.catalogue.get("parameters", ()))
         return bool(self.catalogue.get("elementwise", False)) and not has_places
-
-    @property
-    def is_classifier(self) -> bool:
-        return self.task == "classification" and self.scores is not None
 
     def label(self, index: int) -> str | None:
         """The label of a class, None where the file names none."""

@@ -36,17 +36,19 @@ class Inputs:
 class Plan(ABC):
     """How requests of one kind are read and answered. `headers` are those named in PLANNED, `path` is the route's."""
 
-    repository: Repository
     model: Model
-    headers: Mapping[str, str]
-    path: str = ""
-    row_bytes: int | None = None
-    """Bytes of a row of a body, where several bodies back to back are one body."""
-    bytes_per_row: float = inf
-    """Of the last body that was answered together with others."""
-    is_stackable: bool = False
-    """Whether the rows of several bodies may be one tensor."""
-    _held_at: int = -1
+
+    def __init__(self, repository: Repository, headers: Mapping[str, str]) -> None:
+        self.repository = repository
+        self.headers = headers
+        self.path = ""
+        self.row_bytes: int | None = None
+        """Bytes of a row of a body, where several bodies back to back are one body."""
+        self.bytes_per_row = inf
+        """Of the last body that was answered together with others."""
+        self.is_stackable = False
+        """Whether the rows of several bodies may be one tensor."""
+        self._held_at = -1
 
     def holds(self) -> bool:
         """Whether a new plan would be the same: false once another model answers to that name, or none."""

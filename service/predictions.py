@@ -86,7 +86,8 @@ def encode(model: Model, arrays: Sequence[Array], rows: int, wanted: str, form: 
         values = raw.write(arrays[0])
         return Response(values, media.RAW) if isinstance(values, bytes) else answer_pieces([values], media.RAW)
     if are_classes(model, arrays):
-        return _answer(_start(model.name, model.version), classes(model.metadata, arrays[0], form))
+        found = classes(model.metadata, arrays[0], form)
+        return Response(b"%b%b]}" % (_start(model.name, model.version), b",".join(found)))
     return answer_json({"model": model.name, "version": model.version} | content(model, arrays, rows, columnar))
 
 
@@ -94,19 +95,19 @@ def encode_classes(model: Model, scores: Array, rows: Sequence[int], form: Form)
     """The answers in JSON to several callers, each of whom has so many of the rows."""
     found = classes(model.metadata, scores, form)
     start = _start(model.name, model.version)
-    if len(rows) == len(found):
-        return [_answer(start, [row]) for row in found]
-    return [_answer(start, found[first:end]) for first, end in pairwise((0, *accumulate(rows)))]
+    if len(rows) < len(found):
+        found = [b",".join(found[first:end]) for first, end in pairwise((0, *accumulate(rows)))]
+    return [Response(b"%b%b]}" % (start, one)) for one in found]
 
 
 def encode_values(array: Array, rows: Sequence[int]) -> list[Response]:
     """The answers in raw values to several callers, each of whom has so many of the rows."""
     content = bytes(raw.write(array))
     size = len(content) // len(array)
-    answers, end = [], 0
+    answers, end, media_type = [], 0, media.RAW
     for count in rows:
         start, end = end, end + count * size
-        answers.append(Response(content[start:end], media.RAW))
+        answers.append(Response(content[start:end], media_type))
     return answers
 
 
@@ -118,10 +119,6 @@ def are_classes(model: Model, arrays: Sequence[Array]) -> bool:
 @lru_cache(1024)
 def _start(name: str, version: str) -> bytes:
     return b'{"model":%b,"version":%b,"predictions":[' % (json.dumps(name), json.dumps(version))
-
-
-def _answer(start: bytes, predictions: Sequence[bytes]) -> Response:
-    return Response(b"%b%b]}" % (start, b",".join(predictions)))
 
 
 def content(model: Model, arrays: Sequence[Array], rows: int, columnar: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -26,25 +26,41 @@ from service.receiver import Receiver
 from service.turn import Beginnings, Turn
 
 MAX_HEAD_BYTES = 1 << 16  # request line and headers
+VIEWED_BYTES = 1 << 14  # a longer body of plain values is not copied out of what was read
 END = b"\r\n\r\n"
 IDLE_STEP_S = 1.0
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. A head has `head_timeout_s` from when the connection opens or the head's first byte comes."""
+    """One connection. A head has as long as `made_for` says from when the connection opens or its first byte comes."""
 
-    heads: Heads
-    beginnings: Beginnings
-    head_timeout_s = 30.0
+    # CPython 3.11 is slow at attributes that the class has a value for as well.
+    __slots__ = (
+        "_first",
+        "_head_bytes",
+        "_head_timeout_s",
+        "_head_timer",
+        "_heads_read",
+        "_idle_since",
+        "_in_head",
+        "_in_message",
+        "_known",
+        "beginnings",
+        "heads",
+    )
+
+    made_with: tuple[Heads, float, Beginnings]
     cycle: Any
-    _head_bytes = 0
-    _in_head = False
-    _in_message = False
-    _head_timer: asyncio.TimerHandle | None = None
-    _idle_since = 0.0
-    _heads_read = 0
-    _known = (END, END, 0)  # the last head that was known, as bytes; by what it is known; the length it tells
-    _first: Any = None  # the cycle of the first head in the data being parsed
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.heads, self._head_timeout_s, self.beginnings = self.made_with
+        self._head_bytes = self._heads_read = 0
+        self._in_head = self._in_message = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
+        self._known = END, END, 0  # the last head that was known, as bytes; by what it is known; the length it tells
+        self._first: Any = None  # the cycle of the first head in the data being parsed
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -79,7 +95,8 @@ class Protocol(HttpToolsProtocol):
                     self._stop_head_timer()
                 self.cycle = turn = Turn(self, head)
                 if len(data) == end + length:
-                    turn.start(data[end:])
+                    is_viewed = length > VIEWED_BYTES and head.plan is not None and head.plan.row_bytes is not None
+                    turn.start(cast(bytes, memoryview(data)[end:]) if is_viewed else data[end:])
                 else:
                     turn.open()
                     Receiver(self, self.transport, turn, length, data[end:])
@@ -225,7 +242,7 @@ class Protocol(HttpToolsProtocol):
 
     def _start_head_timer(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.head_timeout_s, self.transport.close)
+            self._head_timer = self.loop.call_later(self._head_timeout_s, self.transport.close)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -235,4 +252,4 @@ class Protocol(HttpToolsProtocol):
 
 def made_for(heads: Heads, head_timeout_s: float) -> type[Protocol]:
     """The protocol with what it needs; uvicorn takes a class and makes the connections itself."""
-    return type("Protocol", (Protocol,), {"heads": heads, "head_timeout_s": head_timeout_s, "beginnings": Beginnings()})
+    return type("Protocol", (Protocol,), {"__slots__": (), "made_with": (heads, head_timeout_s, Beginnings())})

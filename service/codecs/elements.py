@@ -48,7 +48,8 @@ STRICT = _strict()
 
 def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
     """Finite float64, int64 or uint64 numbers as `datatype`. Raises Unfit where one is out of its range."""
-    if datatype.is_integer:
+    kind = datatype.dtype.kind
+    if kind in "iu":
         limits = np.iinfo(datatype.dtype)
         wrong = (numbers < limits.min) | (numbers > limits.max) if numbers.dtype != datatype.dtype else None
         if wrong is not None and wrong.any():
@@ -56,7 +57,7 @@ def narrow(numbers: Array, datatype: Datatype, path: str) -> Array:
         return numbers.astype(datatype.dtype, copy=False)
     try:
         narrowed: Array = STRICT.copy().run(numbers.astype, datatype.dtype, copy=False)
-        if datatype.dtype.kind == "f":  # the processor notices an overflow; that of bfloat16 is nobody's
+        if kind == "f":  # the processor notices an overflow; that of bfloat16 is nobody's
             return narrowed
     except FloatingPointError:
         with np.errstate(over="ignore"):

@@ -29,6 +29,8 @@ EXPLAIN_BYTES = 1 << 16  # a body up to this size is parsed a second time to tel
 MAX_DIGITS = 400  # of a whole number; a float64 ends at 309
 SATURATED = 0xFFFFFF  # simdjson counts the elements of an array up to here and no further
 SPARSE = 256  # bytes of text for each bracket
+KEPT_BYTES = 1 << 16  # up to here what a parser needs is kept for the next body: some 14 bytes for each of a body
+PARSER = simdjson.Parser()
 NUMBER_ERRORS = ("BIGINT_ERROR", "NUMBER_ERROR")
 
 
@@ -112,9 +114,10 @@ def read(body: bytes, *, bare_constants: bool = False) -> Document:
 
 def matrix(body: bytes, name: str, columns: int) -> Array | None:
     """What a document of this body gives as such; None also of what is not JSON."""
+    parser = PARSER if len(body) <= KEPT_BYTES else simdjson.Parser()
     try:
-        return _matrix(simdjson.Parser().parse(body), body, name, columns)
-    except (ValueError, RuntimeError):
+        return _matrix(parser.parse(body), body, name, columns)
+    except (ValueError, RuntimeError):  # of which one is that the parser is in use, in another thread
         return None
 
 
@@ -171,7 +174,10 @@ def _written(array: Array) -> bytes:
     if array.dtype.kind == "V":  # bfloat16; every one is exact in FP32
         array = array.astype(np.float32)
     # A scalar is written as an array of one: orjson does not know all of NumPy's names for one type (`longlong`).
-    text = dumps(np.ascontiguousarray(array)) if array.ndim else dumps(array.reshape(1))[1:-1]
+    whole = np.ascontiguousarray(array) if array.ndim else array.reshape(1)
+    text = orjson.dumps(whole, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not array.ndim:
+        text = text[1:-1]
     if b"null" in text:  # for each number that is not finite; arrays hold no other
         text = b"".join(_with_special(text, array[~np.isfinite(array)]))
     return text
@@ -189,9 +195,12 @@ def _matrix(found: Any, text: bytes, name: str, columns: int) -> Array | None:
         rows: Any = found[name]
         count = len(rows)
         buffer = rows.as_buffer(of_type="d")
-        if set(map(len, rows)) - {columns} or not _has_brackets(text, count + 1):
-            return None
-        return np.frombuffer(buffer, np.float64).reshape(count, columns)
+        if count == 1:  # the commonest of these, with the least calls
+            second = text.find(b"[", text.find(b"[") + 1)
+            is_rectangle = len(rows[0]) == columns and text.rfind(b"[") == second >= 0
+        else:
+            is_rectangle = set(map(len, rows)) <= {columns} and _has_brackets(text, count + 1)
+        return np.ndarray((count, columns), np.float64, buffer) if is_rectangle else None
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
         return None
 

@@ -16,7 +16,7 @@ def read(body: bytes, spec: TensorSpec) -> Array:
 
     Raises UnsupportedMedia where more than one is free, BadBody where the body is no whole number of rows."""
     if spec.row_shape is not None and spec.row_bytes and body and len(body) % spec.row_bytes == 0:
-        return aligned(np.frombuffer(body, spec.datatype.dtype)).reshape(-1, *spec.row_shape)
+        return aligned(np.ndarray((len(body) // spec.row_bytes, *spec.row_shape), spec.datatype.dtype, body))
     free = [size for size in spec.shape or () if not isinstance(size, int)]
     if spec.shape is None or len(free) > 1 or spec.datatype.name == "BYTES":
         raise UnsupportedMedia(f"`{spec.name}` has no fixed row size, so raw values cannot be read; send .npy or JSON.")

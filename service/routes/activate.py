@@ -44,8 +44,7 @@ class Tensor(Plan):
     """One tensor in, another out."""
 
     def __init__(self, repository: Repository, request: Request, query: dict[str, Any], output: str) -> None:
-        self.repository = repository
-        self.headers = request.headers
+        super().__init__(repository, request.headers)
         self._name = request.path_parameters["name"]
         request.model = self.model = self.find()
         self._given = media.content_type(request.headers, (media.JSON, media.NPY))

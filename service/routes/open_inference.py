@@ -39,8 +39,7 @@ class Tensors(Plan):
     """Tensors by name."""
 
     def __init__(self, repository: Repository, request: Request) -> None:
-        self.repository = repository
-        self.headers = request.headers
+        super().__init__(repository, request.headers)
         self._asked = request.path_parameters["model"], request.path_parameters.get("version")
         request.model = self.model = self.find()
         self._header_length = protocol.header_length(request.headers)

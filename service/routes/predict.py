@@ -46,8 +46,7 @@ class Rows(Plan):
     """Instances in, predictions out."""
 
     def __init__(self, repository: Repository, request: Request, unnamed: str | None) -> None:
-        self.repository = repository
-        self.headers = request.headers
+        super().__init__(repository, request.headers)
         self._query = request.query()
         self._asked = request.path_parameters.get("model", ""), self._query.get("version")
         request.model = self.model = self.find()

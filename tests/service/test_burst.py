@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -36,8 +35,7 @@ class Waiting(Caller):
     """A caller that writes down what it gets, and goes alone through the front as a request on a connection does."""
 
     def __init__(self, parts: Parts, head: Head, body: bytes) -> None:
-        self.request_id = "id"
-        self.began = self.arrived = perf_counter()
+        super().__init__("id")
         self.body = body
         self.response: Response | None = None
         self.was_alone = False
@@ -373,6 +371,25 @@ def test_one_caller_may_have_more_rows_than_a_run(parts: Parts) -> None:
     assert caller.response is not None
     alone = parts.repository.model("fashion_mnist").session.run({"input": rows}, ("probabilities",))[0]
     assert caller.response.whole() == alone.tobytes()
+
+
+def test_only_caller_is_answered_at_once(parts: Parts, pixels: np.ndarray) -> None:
+    row = head(parts, "/predict", RAW)
+    ask(parts, [(row, pixels[:1].tobytes())])
+
+    async def main() -> tuple[Waiting, Waiting]:
+        only, one_of_several = (Waiting(parts, row, pixels[:1].tobytes()) for _ in range(2))
+        assert row.plan is not None
+        parts.heads.bursts.add(row.plan, one_of_several)
+        assert one_of_several.response is None
+        await asyncio.sleep(0.01)
+        parts.heads.bursts.add(row.plan, only, is_only=True)
+        return only, one_of_several
+
+    only, one_of_several = asyncio.run(asyncio.wait_for(main(), 10))
+    assert only.response is not None
+    assert one_of_several.response is not None
+    assert only.response.whole() == one_of_several.response.whole()
 
 
 def test_who_left_costs_no_run(parts: Parts, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,11 +116,19 @@ def get(path: str, fields: str = "") -> bytes:
 
 
 LONG = b'{"tensor": [%s1]}' % (b"-1.5, " * 15_000)
+VALUES = np.random.default_rng(8).random((8, 784), np.float32).tobytes()
+
+
+def values(body: bytes) -> bytes:
+    return post("/predict", body, "Content-Type: application/octet-stream\r\n")
+
 
 CASES: dict[str, list[bytes]] = {
     "one": [post()],
     "three with one head": [post(), post(), post()],
     "one head, other bodies": [post(), post(body=b'{"tensor": [-3, 4]}'), post(body=b'{"tensor": [-5, "x"}')],
+    "known head, long values": [values(VALUES), values(VALUES), values(VALUES[:3136]), values(VALUES)],
+    "known head, long values that are no whole rows": [values(VALUES), values(VALUES[:-4]), values(VALUES)],
     "known head, body comes later": [post(), post()[:-5], post()[-5:]],
     "known head, another length": [post(), post(body=b'{"tensor": [-1, 2, 3]}'), post(body=b'{"tensor": []}')],
     "known head, a length too long": [post(), post(length="100001")],

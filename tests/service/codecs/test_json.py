@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as plain_json
 import math
+import re
 import struct
 import sys
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from service.codecs import json
+from service.codecs import elements, json
 from service.errors import BadBody, TooLarge, Unfit
 from service.tensors import BY_NAME, Array
 
@@ -220,6 +221,32 @@ def test_float_out_of_range_is_422(text: str, datatype: str, form: str) -> None:
     with pytest.raises(Unfit) as caught:
         read(form.replace("{}", text), datatype)
     assert datatype in caught.value.message
+
+
+@pytest.mark.parametrize(("datatype", "large"), [("FP32", 3.5e38), ("FP16", 65520.0), ("BF16", 3.4e38)])
+def test_float_out_of_range_is_found_wherever_it_stands(datatype: str, large: float) -> None:
+    for size in (*range(1, 40), 784, 8193):
+        for place in {0, size // 3, size // 2, size - 1}:
+            numbers = np.linspace(-1, 1, size)
+            numbers[place] = -large
+            with pytest.raises(Unfit, match=re.escape(f"x[{place}]")):
+                elements.narrow(numbers, BY_NAME[datatype], "x")
+
+
+def test_rows_of_a_plain_body_stay_when_another_is_read() -> None:
+    bodies = [plain_json.dumps({"instances": [[number, 0.5], [2, 3]]}).encode() for number in range(3)]
+    found = [json.matrix(body, "instances", 2) for body in bodies]
+    assert json.matrix(b'{"instances": [[1, 2]', "instances", 2) is None
+    assert [array.tolist() for array in found if array is not None] == [[[n, 0.5], [2, 3]] for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[[1]]", "[[1, 2, 3]]", "[[1, [2]]]", "[[[1], 2]]", "[[[1, 2]]]", "[1, 2]", "[[1, 2], [3]]", '[[1, "2"]]', "[[]]"],
+)
+def test_what_is_no_matrix_of_so_many_columns_is_none(text: str) -> None:
+    for body in (f'{{"instances": {text}}}', f'{{"instances": [[1, 2]], "[": {text}}}', text):
+        assert json.matrix(body.encode(), "instances", 2) is None
 
 
 def test_out_of_range_names_the_first_wrong_element() -> None:

@@ -67,9 +67,9 @@ def test_settings_of_cuda_reach_what_makes_sessions_and_joins_rows() -> None:
     for name in ("relu", "fashion_mnist"):
         model = parts.repository.model(name)
         assert (model.runtime.tf32, model.runtime.device_bytes) == (True, 1 << 30)
-        assert parts.scheduler._batch_size(model.session) == 3
+        assert parts.scheduler.batch_size(model.session) == 3
         model.session.provider = "CUDAExecutionProvider"
-        assert parts.scheduler._batch_size(model.session) == 7
+        assert parts.scheduler.batch_size(model.session) == 7
 
 
 def test_application_for_another_server_answers_as_that_of_ours() -> None:

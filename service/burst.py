@@ -48,7 +48,7 @@ class Bursts:
         """Rows that wait. Nobody has looked into their bodies yet: they are thought to be like the last."""
         return round(sum(self._rows.values()))
 
-    def add(self, plan: Plan, caller: Caller, *, is_only: bool = False) -> None:
+    def add(self, plan: Plan, caller: Caller, is_only: bool = False) -> None:
         """Has a caller answered once everything that arrived in this turn of the event loop has been added; at once
         where it is the only one who is connected."""
         size, model = len(caller.body), plan.model

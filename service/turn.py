@@ -120,9 +120,10 @@ class Turn(Caller):
         elif (plan := self.head.plan) is None:
             self.go_alone()
         else:
-            self.arrived = perf_counter()
+            if self._exchange is not None:  # its body came later than its head
+                self.arrived = perf_counter()
             connection = self._connection
-            connection.heads.bursts.add(plan, self, is_only=len(connection.connections) == 1)
+            connection.heads.bursts.add(plan, self, len(connection.connections) == 1)
 
     def go_alone(self) -> None:
         exchange = self.open()

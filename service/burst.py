@@ -115,7 +115,8 @@ class Bursts:
     def _answer(self, batch: Batch) -> bool:
         """Runs the batch in place and gives each caller its answer; False where that would not be quick."""
         first, plan = batch.callers[0], batch.plan
-        plan.bytes_per_row = (len(first.body) or 1) / (first.rows or 1)
+        if first.rows:  # a body without rows says nothing of how long they are
+            plan.bytes_per_row = (len(first.body) or 1) / first.rows
         lane = self._lane(plan, batch.session)
         started = perf_counter()
         arrays = lane.compute_now(batch.jobs, len(batch.callers))

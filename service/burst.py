@@ -48,7 +48,7 @@ class Bursts:
         """Rows that wait. Nobody has looked into their bodies yet: they are thought to be like the last."""
         return round(sum(self._rows.values()))
 
-    def add(self, plan: Plan, caller: Caller, *, is_only: bool = False) -> None:
+    def add(self, plan: Plan, caller: Caller, is_only: bool = False) -> None:
         """Has a caller answered once everything that arrived in this turn of the event loop has been added; at once
         where it is the only one who is connected."""
         size, model = len(caller.body), plan.model
@@ -116,7 +116,8 @@ class Bursts:
     def _answer(self, batch: Batch) -> bool:
         """Runs the batch in place and gives each caller its answer; False where that would not be quick."""
         first, plan = batch.callers[0], batch.plan
-        plan.bytes_per_row = (len(first.body) or 1) / (first.rows or 1)
+        if first.rows:  # a body without rows says nothing of how long they are
+            plan.bytes_per_row = (len(first.body) or 1) / first.rows
         lane = self._lane(plan, batch.session)
         started = perf_counter()
         arrays = lane.compute_now(batch.jobs, len(batch.callers))

@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from itertools import count
+from itertools import product
 from secrets import token_hex
 from time import perf_counter
 from typing import Any
@@ -34,8 +34,9 @@ LATE_S = 0.02  # how late a passed deadline may be seen: one timer looks after t
 Deliver = Callable[[Response], None]
 Fields = tuple[tuple[str, str], ...]
 
-new_id: Callable[[], str] = map(f"{token_hex(8)}%016x".__mod__, count(1)).__next__
-"""An id of this process, and of one request in it."""
+_OCTETS = [f"{number:02x}" for number in range(256)]
+new_id: Callable[[], str] = map("".join, product([token_hex(8)], *[_OCTETS] * 8)).__next__
+"""An id of this process, and of one request in it: all numbers of sixteen digits in turn."""
 
 
 class Front:

@@ -93,7 +93,11 @@ class Protocol(HttpToolsProtocol):
             if len(data) <= end + length:
                 if self._head_timer is not None:
                     self._stop_head_timer()
-                self.cycle = turn = Turn(self, head)
+                if type(cycle) is Turn and cycle.exchange is None:
+                    turn = cycle
+                    turn.begin(head)
+                else:
+                    self.cycle = turn = Turn(self, head)
                 if len(data) == end + length:
                     is_viewed = length > VIEWED_BYTES and head.plan is not None and head.plan.row_bytes is not None
                     turn.start(cast(bytes, memoryview(data)[end:]) if is_viewed else data[end:])

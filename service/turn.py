@@ -65,23 +65,23 @@ class Turn(Caller):
     """A hot request on its connection. It stands where uvicorn keeps the cycle of the request being answered, and has
     what uvicorn asks of one."""
 
-    __slots__ = ("_connection", "_exchange", "chunks", "head", "keep_alive", "more_body", "response_complete")
+    __slots__ = ("_connection", "chunks", "exchange", "head", "keep_alive", "more_body", "response_complete")
 
     def __init__(self, connection: Connection, head: Head) -> None:
-        # What every caller has is set here as well: to have it set by `super` takes a third of all this.
+        super().__init__("")
+        self.chunks: Sequence[bytes] = NOTHING
+        self.exchange: Exchange | None = None
+        self._connection = connection
+        self.begin(head)
+
+    def begin(self, head: Head) -> None:
+        """From now on it is another request; one that had no exchange has left nothing behind."""
         self.request_id = head.request_id or new_id()
         self.began = self.arrived = perf_counter()
-        self.body = b""
-        self.is_gone = False
-        self.rows = 0
-        self.claim = self.decode_s = 0.0
-        self.inputs = self.job = self.table = None
+        self.is_gone = self.response_complete = False
+        self.decode_s = 0.0
         self.head = head
-        self.chunks: Sequence[bytes] = NOTHING
         self.more_body = self.keep_alive = True
-        self.response_complete = False
-        self._connection = connection
-        self._exchange: Exchange | None = None
 
     @property
     def message_event(self) -> Turn:
@@ -97,19 +97,19 @@ class Turn(Caller):
     @disconnected.setter
     def disconnected(self, _: bool) -> None:
         self.is_gone = True
-        if self._exchange is None:
+        if self.exchange is None:
             self._connection.heads.front.lost()
         else:
-            self._exchange.leave()
+            self.exchange.leave()
         self._let_go()
 
     def open(self) -> Exchange:
         """From now on it is under way as a single request; without its body, if that is still to come."""
-        if self._exchange is None:
+        if self.exchange is None:
             head = self.head
             front = self._connection.heads.front
-            self._exchange = front.open(head.route, head.request(self.request_id), self.reply, self.began)
-        return self._exchange
+            self.exchange = front.open(head.route, head.request(self.request_id), self.reply, self.began)
+        return self.exchange
 
     def start(self, body: bytes) -> None:
         """The body is complete."""
@@ -120,9 +120,10 @@ class Turn(Caller):
         elif (plan := self.head.plan) is None:
             self.go_alone()
         else:
-            self.arrived = perf_counter()
+            if self.exchange is not None:  # its body came later than its head
+                self.arrived = perf_counter()
             connection = self._connection
-            connection.heads.bursts.add(plan, self, is_only=len(connection.connections) == 1)
+            connection.heads.bursts.add(plan, self, len(connection.connections) == 1)
 
     def go_alone(self) -> None:
         exchange = self.open()
@@ -141,8 +142,8 @@ class Turn(Caller):
         transport = connection.transport
         self.response_complete = True
         self.body, self.chunks, self.inputs, self.job, self.table = b"", NOTHING, None, None, None
-        if self._exchange is not None:
-            self._exchange.let_go()
+        if self.exchange is not None:
+            self.exchange.let_go()
         if transport.is_closing():
             return
         is_last = not self.keep_alive or self.more_body
@@ -167,5 +168,5 @@ class Turn(Caller):
     def _let_go(self) -> None:
         """The connection keeps its last turn for as long as it is idle, and so none of what was in it."""
         self.body, self.chunks, self.inputs, self.job, self.table = b"", NOTHING, None, None, None
-        if self._exchange is not None:
-            self._exchange.let_go()
+        if self.exchange is not None:
+            self.exchange.let_go()

@@ -529,6 +529,17 @@ def test_rows_that_wait_are_counted_over_all_requests_of_a_model(folder: Path, p
     parts.scheduler.close()
 
 
+def test_body_without_rows_makes_no_later_one_seem_long(folder: Path, pixels: np.ndarray) -> None:
+    parts = assemble(Settings(models=folder, max_queue_rows=100))
+    row = head(parts, "/predict")
+    bodies = [instances(pixels[:20])] * 3
+    ask(parts, [(row, body) for body in bodies])
+    ask(parts, [(row, b'{"instances": []}')])
+    callers = ask(parts, [(row, body) for body in bodies], warm=0)
+    assert [caller.response.status for caller in callers if caller.response] == [200, 200, 200]
+    parts.scheduler.close()
+
+
 def test_answer_that_cannot_be_given_holds_up_no_other(
     parts: Parts, pixels: np.ndarray, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,7 +23,7 @@ help:
 	@echo "make sheets       write the test images of the explorer again"
 	@echo "make protos       generate the gRPC messages again, from the descriptors in tritonclient"
 	@echo "make bench        this service and its peers side by side (needs wrk; about 20 minutes)"
-	@echo "make capacity     from what a row and a request cost here to machines; writes docs/scaling.md (a minute)"
+	@echo "make capacity     from what a row and a request cost here to machines; writes docs/scaling.md (two minutes)"
 	@echo "make bench-overload  few clients and far too many: goodput, statuses, probes, memory (needs wrk; a minute)"
 	@echo "make bench-start  what a start costs and an idle worker holds (a minute)"
 	@echo "make bench-ray    what Ray Serve's proxy costs (needs wrk; a minute)"
@@ -104,7 +104,7 @@ bench: $(DEV)/ready
 	@$(DEV)/bin/python -m benchmarks
 
 capacity: $(DEV)/ready
-	@echo "==> costs, a simulation, and loads to check it with; a minute (needs HAProxy: make test-scale fetches it)"
+	@echo "==> costs, a simulation, and loads to check it with; two minutes (needs HAProxy: make test-scale fetches it)"
 	@$(DEV)/bin/python -m benchmarks.capacity
 
 bench-overload: $(DEV)/ready

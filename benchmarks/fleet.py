@@ -10,7 +10,7 @@ from math import ceil
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.queueing import Costs, Simulated, Sizes, simulate
+from benchmarks.queueing import Around, Costs, Simulated, Sizes, simulate
 
 REQUESTS = 50_000
 MOST_WORKERS = 256  # that are simulated; a larger load is the same several times
@@ -21,20 +21,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
     parser.add_argument("--rate", type=float, required=True, help="requests a second, over all workers")
     parser.add_argument("--rows", type=_shares, required=True, help="rows in a request and their shares: 1:0.8,32:0.2")
-    parser.add_argument("--costs", type=_micros, required=True, help="µs for a turn, a request, a row: 150,20,3.5")
+    parser.add_argument("--costs", type=_numbers, required=True, help="µs for a turn, a request, a row: 150,20,3.5")
+    parser.add_argument(
+        "--cold", type=_numbers, default=(0, 0, 1), help="µs for a turn and a row, ms of cooling: 60,2,1"
+    )
+    parser.add_argument("--way", type=_ways, default=((1, 0.0),), help="µs there and back, by rows: 1:300,32:800")
+    parser.add_argument("--spread", type=float, default=0, help="by which times vary (default %(default)s)")
     parser.add_argument("--target-ms", type=float, default=10, help="for 99 of 100 answers (default %(default)s)")
     parser.add_argument("--max-batch-size", type=int, default=64, help="rows joined at most (default %(default)s)")
     parser.add_argument("--workers", type=int, help="simulate so many, instead of looking for the fewest")
+    parser.add_argument("--by-chance", action="store_true", help="not the worker with the fewest requests, but any")
     options = parser.parse_args(arguments)
-    per_turn, per_request, per_row = options.costs
-    costs = Costs(per_turn, per_request, per_row, options.max_batch_size)
+    costs, around = _costs(options)
     sizes, shares = options.rows
     rows = np.random.default_rng(1).choice(sizes, REQUESTS, p=shares).astype(np.int64)
-    workers = options.workers or _fewest(costs, options.rate, rows, options.target_ms / 1e3)
+
+    def simulated(workers: int) -> Simulated:
+        return simulate(costs, options.rate, rows, workers, around=around, by_chance=options.by_chance)
+
+    low = at_least(costs, options.rate, rows)
+    workers = options.workers or _fewest(simulated, low, options.target_ms / 1e3)
     if workers is None:
         print(f"Not met with {MOST_WORKERS} workers: divide the rate, or see whether one request meets it.")
         return 1
-    print(_told(workers, options.rate, rows, simulate(costs, options.rate, rows, workers)))
+    print(_told(workers, options.rate, rows, simulated(workers)))
     return 0
 
 
@@ -44,24 +54,31 @@ def _shares(text: str) -> tuple[list[int], list[float]]:
     return [int(size) for size, _, _ in pairs], (shares / shares.sum()).tolist()
 
 
-def _micros(text: str) -> tuple[float, float, float]:
-    turn, request, row = (float(part) / 1e6 for part in text.split(","))
-    return turn, request, row
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(map(float, text.split(",")))
 
 
-def _fewest(costs: Costs, rate: float, rows: Sizes, target_s: float) -> int | None:
-    """The fewest workers with which 99 of 100 requests are answered in time; None where they are more than can be, or
-    the requests take longer than that alone."""
-    alone = [costs.seconds(1, size) for size in rows.tolist()]
-    if np.quantile(alone, 0.99) > target_s:
-        return None
+def _ways(text: str) -> list[tuple[int, float]]:
+    pairs = [part.partition(":") for part in text.split(",")]
+    return sorted((int(rows), float(micros) / 1e6) for rows, _, micros in pairs)
+
+
+def _costs(options: argparse.Namespace) -> tuple[Costs, Around]:
+    turn, request, row = (micros / 1e6 for micros in options.costs)
+    cold_turn, cold_row, cooling = options.cold
+    costs = Costs(turn, request, row, options.max_batch_size, cold_turn / 1e6, cold_row / 1e6, cooling / 1e3)
+    return costs, Around(options.way, options.spread)
+
+
+def _fewest(simulated: Callable[[int], Simulated], low: int, target_s: float) -> int | None:
+    """The fewest workers with which 99 of 100 requests are answered in time; None where they are more than can be."""
     with tqdm(unit="", leave=False, desc="workers") as progress:
 
         def is_enough(workers: int) -> bool:
             progress.update()
-            return simulate(costs, rate, rows, workers).percentile(0.99) <= target_s
+            return simulated(workers).percentile(0.99) <= target_s
 
-        return fewest(is_enough, at_least(costs, rate, rows), MOST_WORKERS)
+        return fewest(is_enough, low, MOST_WORKERS)
 
 
 def at_least(costs: Costs, rate: float, rows: Sizes) -> int:
@@ -88,7 +105,7 @@ def _told(workers: int, rate: float, rows: Sizes, found: Simulated) -> str:
     load = f"{rate:,.0f} requests/s of {rows.mean():.1f} rows in the mean, {rate * rows.mean():,.0f} rows/s"
     return (
         f"{load}\n{workers} workers, each busy {found.busy:.0%} of the time, {found.rows_per_run:.1f} rows in a turn\n"
-        f"answers without network and client: mean {found.mean * 1e3:.2f} ms, {times}"
+        f"answers: mean {found.mean * 1e3:.2f} ms, {times}"
     )
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from benchmarks import table
 from benchmarks.demand import Point
-from benchmarks.queueing import STEPS, Costs, Sizes, most, simulate
+from benchmarks.queueing import STEPS, STRIDES, Around, Costs, Sizes, most, simulate
 
 FORMS = {"json": "JSON", "raw": "raw float32"}
 FITTED = ((1, 1), (1, 64), (32, 1), (32, 8))  # rows, connections
@@ -32,12 +32,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A load that was simulated and measured. The simulation's times have what a lone request takes beyond its CPU."""
+    """A load that was simulated, and measured in some rounds: the one with the middle mean, and all."""
 
-    form: str
-    share: float
-    rate: float
     measured: Point
+    rounds: Sequence[Point]
     busy: float
     mean_s: float
     p50_s: float
@@ -46,36 +44,46 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All of it: the fitted loads and costs of each form, the checks, and the proxy's CPU seconds for each request."""
+    """All of it: the fitted loads, the costs of each form and what is around them, the checks, and the proxy's CPU
+    seconds for each request."""
 
     points: dict[str, list[Point]]
     costs: dict[str, Costs]
+    around: dict[str, Around]
     checks: list[Checked]
     proxy_s: dict[tuple[int, str], float]
 
 
-def check(costs: Costs, points: Sequence[Point], share: float, measured: Point) -> Checked:
-    """The same load simulated. What a request takes beyond its CPU (network, kernel, the client) is that of the lone
-    connections that the costs were measured with, in the mean."""
-    alone = [point for (_, connections), point in zip(FITTED, points, strict=True) if connections == 1]
-    beyond_s = sum(point.mean_s - point.cpu_s for point in alone) / len(alone)
-    found = simulate(costs, measured.per_second, _of(measured.rows))
-    times = (found.mean, found.percentile(0.5), found.percentile(0.99))
-    return Checked(
-        measured.form, share, measured.per_second, measured, found.busy, *(time_s + beyond_s for time_s in times)
-    )
+def alone(fitted: Sequence[Point]) -> list[Point]:
+    """Those of the fitted loads that have one connection."""
+    return [point for (_, connections), point in zip(FITTED, fitted, strict=True) if connections == 1]
 
 
-def _of(rows: int) -> Sizes:
+def middle(rounds: Sequence[Point]) -> Point:
+    """The one whose mean is between those of the others."""
+    return sorted(rounds, key=lambda point: point.mean_s)[len(rounds) // 2]
+
+
+def check(costs: Costs, around: Around, rounds: Sequence[Point]) -> Checked:
+    """The same load simulated."""
+    measured = middle(rounds)
+    found = simulate(costs, measured.per_second, of(measured.rows), around=around)
+    return Checked(measured, rounds, found.busy, found.mean, found.percentile(0.5), found.percentile(0.99))
+
+
+def of(rows: int) -> Sizes:
+    """Requests to be simulated."""
     return np.full(REQUESTS, rows, np.int64)
 
 
 def sections(measured: Measured, asked: Asked) -> list[str]:
     """The generated part of the document."""
-    rates = {key: _most(measured.costs[key[1]], key[0], asked) for key in SERVED}
+    rates = {key: _most(measured, *key, asked) for key in SERVED}
     return [
         "### What a request costs",
         table.markdown(*_costs(measured)),
+        "The same for `python -m benchmarks.fleet`:",
+        _flags(measured),
         "### The simulation beside a measured load",
         table.markdown(*_checks(measured.checks)),
         _error(measured.checks),
@@ -92,20 +100,38 @@ def sections(measured: Measured, asked: Asked) -> list[str]:
 Table = tuple[list[str], list[list[str]]]
 
 
-def _most(costs: Costs, rows: int, asked: Asked) -> float:
-    with tqdm(total=STEPS, unit="", leave=False, desc=f"simulating requests of {rows} rows") as progress:
-        found = most(costs, _of(rows), asked.target_ms / 1e3, tick=progress.update)
+def _most(measured: Measured, rows: int, form: str, asked: Asked) -> float:
+    costs = measured.costs[form]
+    with tqdm(total=STRIDES + STEPS, unit="", leave=False, desc=f"simulating requests of {rows} rows") as progress:
+        found = most(costs, of(rows), asked.target_ms / 1e3, around=measured.around[form], tick=progress.update)
     return min(found, FULL / costs.least(rows))
 
 
 def _costs(measured: Measured) -> Table:
-    header = ["", "a turn, µs", "a request, µs", "a row, µs", "of it computing, µs", "bytes of a row, 32 in a request"]
+    header = ["", "a turn, µs", "a request, µs", "a row, µs", "after a pause: a turn, µs", "a row, µs", "cooling, ms"]
+    header += ["way of 1 row, µs", f"of {FITTED[-1][0]} rows, µs", "spread", "computing a row, µs"]
     rows = []
     for form, costs in measured.costs.items():
-        large = measured.points[form][2]
-        times = (costs.per_turn, costs.per_request, costs.per_row, large.compute_s / large.rows)
-        rows.append([FORMS[form], *(f"{time_s * 1e6:.1f}" for time_s in times), f"{large.sent / large.rows:,.0f}"])
+        large, around = measured.points[form][2], measured.around[form]
+        times = [costs.per_turn, costs.per_request, costs.per_row, costs.cold_turn, costs.cold_row]
+        cells = [*map(_micros, times), f"{costs.cooling_s * 1e3:.1f}", *(_micros(way_s) for _, way_s in around.ways)]
+        rows.append([FORMS[form], *cells, f"{around.spread:.2f}", _micros(large.compute_s / large.rows)])
     return header, rows
+
+
+def _flags(measured: Measured) -> str:
+    lines = []
+    for form, costs in measured.costs.items():
+        around = measured.around[form]
+        warm = ",".join(map(_micros, (costs.per_turn, costs.per_request, costs.per_row)))
+        cold = f"{_micros(costs.cold_turn)},{_micros(costs.cold_row)},{costs.cooling_s * 1e3:.1f}"
+        ways = ",".join(f"{rows}:{_micros(way_s)}" for rows, way_s in around.ways)
+        lines.append(f"--costs {warm} --cold {cold} --way {ways} --spread {around.spread:.2f}  # {FORMS[form]}")
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _micros(time_s: float) -> str:
+    return f"{time_s * 1e6:.1f}"
 
 
 def _checks(checks: Sequence[Checked]) -> Table:
@@ -113,16 +139,24 @@ def _checks(checks: Sequence[Checked]) -> Table:
     header += ["p99, ms", "measured"]
     return header, [
         [
-            f"{FORMS[one.form]}, {one.measured.rows}",
-            f"{one.rate:,.0f}",
+            f"{FORMS[one.measured.form]}, {one.measured.rows}",
+            f"{one.measured.per_second:,.0f}",
             f"{one.busy:.0%}",
             f"{one.measured.busy:.0%}",
-            *(f"{time_s * 1e3:.2f}" for time_s in (one.mean_s, one.measured.mean_s)),
-            *(f"{time_s * 1e3:.2f}" for time_s in (one.p50_s, one.measured.p50_s)),
-            *(f"{time_s * 1e3:.2f}" for time_s in (one.p99_s, one.measured.p99_s)),
+            f"{one.mean_s * 1e3:.2f}",
+            _range(one, lambda point: point.mean_s),
+            f"{one.p50_s * 1e3:.2f}",
+            _range(one, lambda point: point.p50_s),
+            f"{one.p99_s * 1e3:.2f}",
+            _range(one, lambda point: point.p99_s),
         ]
         for one in checks
     ]
+
+
+def _range(one: Checked, time_s: Callable[[Point], float]) -> str:
+    found = sorted(time_s(point) * 1e3 for point in one.rounds)
+    return f"{time_s(one.measured) * 1e3:.2f} ({found[0]:.2f}–{found[-1]:.2f})"
 
 
 def _error(checks: Sequence[Checked]) -> str:
@@ -145,7 +179,7 @@ def _machines(rates: dict[tuple[int, str], float], measured: Measured, asked: As
         if not rate:
             rows.append([_name(size, form), "0", table.NOTHING, *(table.NOTHING for _ in RATES)])
             continue
-        busy = simulate(measured.costs[form], rate, _of(size)).busy
+        busy = simulate(measured.costs[form], rate, of(size), around=measured.around[form]).busy
         cells = [
             f"{count:,} ({machines(count, asked.cores):,})" for count in (ceil(one / rate / size) for one in RATES)
         ]
@@ -163,6 +197,9 @@ def _accelerated(rates: dict[tuple[int, str], float], measured: Measured) -> Tab
     header += [f"cores for {rate:,} rows/s then" for rate in RATES]
     rows = []
     for (size, form), rate in rates.items():
+        if not rate:
+            rows.append([_name(size, form), *(table.NOTHING for _ in header[1:])])
+            continue
         large = measured.points[form][2]
         busy_s = measured.costs[form].least(size) / size  # a row
         share = min(1.0, large.compute_s / large.rows / busy_s)

@@ -83,6 +83,11 @@ class Batch(ABC):
     def responses(self, arrays: Sequence[Array]) -> Sequence[Response]:
         """One for each caller, from what the run gave. Raises what the plan raises."""
 
+    def part(self) -> None:
+        """Has each caller go alone, with what has been read of it."""
+        for caller in self.callers:
+            caller.go_alone()
+
 
 class OneByOne(Batch):
     """Bodies that are read one by one, and whose arrays are joined."""
@@ -178,6 +183,12 @@ class Stacked(Joined):
             queue.popleft()
         if tables:
             self._read(said, tables)
+
+    def part(self) -> None:
+        for caller in self.callers:
+            assert caller.table is not None
+            caller.inputs = self.plan.stacked(*caller.table)
+        super().part()
 
     def _read(self, said: Hashable, tables: Sequence[Array]) -> None:
         rows = tables[0] if len(tables) == 1 else np.concatenate(tables)

@@ -109,7 +109,7 @@ class Bursts:
             callers.clear()
             return
         if batch.callers and not self._answer(batch):
-            _go_alone(batch.callers)
+            batch.part()
         if batch.misfits:
             _go_alone(batch.misfits)
 

@@ -29,7 +29,7 @@ from service.tap import Tap
 from service.tensors import Array
 
 THREAD_HOP_S = 0.0003  # to a worker thread and back on a busy loop; under it, hopping costs more than it frees
-WAITING_S = 0.00005  # what it costs to set up one caller's wait for a result, and to end it
+WAITING_S = 0.00015  # what it costs to have one caller wait for a thread and be answered by itself
 INTERPRETER_S = 0.01  # that a thread waits for a busy event loop to let go of the interpreter, at the most: twice 5 ms
 PIECE_ELEMENTS = 1 << 16
 

@@ -112,8 +112,10 @@ class Inference(ABC):
     async def __call__(self, request: Request) -> Response:
         plan: Plan = request.plan or self.plan(request)
         request.model = plan.model
-        inputs: Inputs = request.inputs or await aside(len(request.body), plan.decode, request.body)
-        request.timings.decoded()
+        inputs: Inputs | None = request.inputs
+        if inputs is None:
+            inputs = await aside(len(request.body), plan.decode, request.body)
+            request.timings.decoded()
         if inputs.timeout_s is not None:
             request.shorten(inputs.timeout_s)
         arrays = await self._engine.infer(request, plan.model, inputs.session, inputs.feeds, inputs.fetches)

@@ -130,7 +130,7 @@ class Turn(Caller):
         if not exchange.is_over:
             plan = self.head.plan
             exchange.request.plan = plan if plan is not None and plan.holds() else None
-            exchange.request.inputs = self.inputs
+            exchange.request.inputs, exchange.request.timings.decode = self.inputs, self.decode_s
             exchange.start(self.body)
 
     def refuse(self, error: ServiceError) -> None:

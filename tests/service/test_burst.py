@@ -337,6 +337,33 @@ def test_numbers_out_of_range_are_refused_and_no_neighbour_notices(parts: Parts,
     assert [caller.response.status for caller in callers if caller.response] == [200, 422, 200]
 
 
+@pytest.mark.parametrize("kind", ["json", "binary"])
+def test_who_goes_alone_for_a_dear_run_is_not_read_again(
+    parts: Parts, pixels: np.ndarray, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [pixels[at : at + 2] for at in range(0, 8, 2)]
+    if kind == "json":
+        row, bodies = head(parts, "/predict"), list(map(instances, rows))
+    else:
+        bodies, (length, *_) = zip(*map(binary, rows), strict=True)  # type: ignore[assignment]
+        row = head(parts, "/v2/models/fashion_mnist/infer", RAW, inference_header_content_length=str(length))
+    together = ask(parts, [(row, body) for body in bodies])
+    plan = row.plan
+    assert plan is not None
+    read: list[bytes] = []
+    for name in ("rows", "decode"):
+        way = getattr(plan, name)
+        monkeypatch.setattr(plan, name, lambda body, way=way: (read.append(bytes(body)), way(body))[1])
+    monkeypatch.setattr("service.lane.THREAD_HOP_S", -1.0)
+    callers = ask(parts, [(row, body) for body in bodies], warm=0)
+    assert all(caller.was_alone for caller in callers)
+    assert sorted(read) == sorted(bodies)
+    for caller, other in zip(callers, together, strict=True):
+        assert caller.response is not None
+        assert other.response is not None
+        assert caller.response.whole() == other.response.whole()
+
+
 def test_bad_request_goes_alone_and_no_neighbour_notices(parts: Parts, pixels: np.ndarray) -> None:
     good, row = instances(pixels[:1]), head(parts, "/predict")
     ragged = b'{"instances": [[1, 2], [3]]}'

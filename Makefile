@@ -7,6 +7,7 @@ PERF_ANALYZER ?= $(firstword $(wildcard ../shared/tools/perf-analyzer) perf_anal
 RUN := .venv-serve
 DEV := .venv
 CUDA := .venv-cuda
+MEASURED := $(DEV)/bin/python -m coverage run -m pytest
 
 .PHONY: help serve ray test test-cuda test-ray test-scale check lint bench bench-cuda bench-overload bench-ray bench-start \
     bench-triton capacity soak train study activations sheets protos vendor manifests clean
@@ -67,14 +68,17 @@ lint: $(DEV)/ready
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/lint-imports
 
+# Three parts side by side: each waits a lot for servers, browsers and clusters to start and to end.
 test: lint
-	@echo "==> tests; those in the browser and those against Ray Serve run beside the others, and are printed behind them"
+	@echo "==> tests in three parts side by side: units; those in the browser and against Ray Serve; end to end"
 	@$(DEV)/bin/python -m coverage erase
 	@mkdir -p build
-	@{ $(DEV)/bin/python -m coverage run -m pytest tests/end_to_end/browser && \
-	    $(MAKE) --no-print-directory test-ray; } > build/beside.log 2>&1 & beside=$$!; \
-	    $(DEV)/bin/python -m coverage run -m pytest --ignore tests/end_to_end/browser; found=$$?; \
-	    wait $$beside; also=$$?; cat build/beside.log; exit $$((found + also))
+	@{ $(MEASURED) tests/end_to_end/browser tests/end_to_end/test_ray.py && $(MAKE) --no-print-directory test-ray; } \
+	    > build/beside.log 2>&1 & beside=$$!; \
+	    $(MEASURED) tests --ignore tests/end_to_end > build/units.log 2>&1 & units=$$!; \
+	    $(MEASURED) tests/end_to_end --ignore tests/end_to_end/browser --ignore tests/end_to_end/test_ray.py; found=$$?; \
+	    wait $$beside; found=$$((found + $$?)); cat build/beside.log; \
+	    wait $$units; found=$$((found + $$?)); cat build/units.log; exit $$found
 	@$(DEV)/bin/python -m coverage combine --quiet
 	@$(DEV)/bin/python -m coverage report --skip-covered
 	@mkdir -p build

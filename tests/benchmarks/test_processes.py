@@ -37,7 +37,8 @@ def until(condition):
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.processes.STOP_S", 0.5)  # the worker left behind is never asked to end
     server = Server([sys.executable, "-c", FIRST], dict(os.environ), 1, tmp_path / "log")
     try:
         until(lambda: "ready" in (tmp_path / "log").read_text())

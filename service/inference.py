@@ -44,7 +44,7 @@ class Asked(Inputs):
     call: Call
     outputs: Sequence[Wanted]
     parameters: Mapping[str, Any]
-    template: Any = None  # of which it is one, so that its answer is written like the last
+    form: Any = None  # of which it is one, so that its answer is written like the last
 
     def effort(self, arrays: Sequence[Array]) -> int:
         """What showing and encoding the outputs costs, in bytes that are written in the same time."""

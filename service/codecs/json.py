@@ -121,6 +121,17 @@ def matrix(body: bytes, name: str, columns: int) -> Array | None:
         return None
 
 
+def flat(text: bytes, count: int) -> Array | None:
+    """The numbers of an array of so many plain numbers, as float64. None of what is anything else, or not JSON."""
+    parser = PARSER if len(text) <= KEPT_BYTES else simdjson.Parser()
+    try:
+        found: Any = parser.parse(text)
+        numbers = np.frombuffer(found.as_buffer(of_type="d"), np.float64)
+        return numbers if len(found) == len(numbers) == count and text.find(b"[", 1) < 0 else None
+    except (TypeError, ValueError, RuntimeError, AttributeError):
+        return None
+
+
 def plain(value: Any) -> Any:
     """A simdjson element as Python objects; anything else as it is."""
     if not isinstance(value, simdjson.Array | simdjson.Object):
@@ -163,14 +174,23 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+GAP = b"\0"  # which is in no JSON
+
+
+def gap(_: object) -> Any:
+    """What `dumps` writes as `GAP`, in the place of something."""
+    return orjson.Fragment(GAP)
+
+
 def fragment(array: Array) -> Any:
     """An array of any type and rank as a piece of JSON that `dumps` sets in as it is."""
     if array.dtype.kind == "O":
         return [_text(item) for item in array.tolist()] if array.ndim else _text(array[()])
-    return orjson.Fragment(_written(array))
+    return orjson.Fragment(written(array))
 
 
-def _written(array: Array) -> bytes:
+def written(array: Array) -> bytes:
+    """An array of numbers of any type and rank in JSON."""
     if array.dtype.kind == "V":  # bfloat16; every one is exact in FP32
         array = array.astype(np.float32)
     # A scalar is written as an array of one: orjson does not know all of NumPy's names for one type (`longlong`).
@@ -185,7 +205,7 @@ def _written(array: Array) -> bytes:
 
 def rows(matrix: Array) -> list[bytes]:
     """The numbers of each row of a matrix as they are written, with commas between them."""
-    return _written(matrix)[2:-2].split(b"],[") if matrix.size else [b""] * len(matrix)
+    return written(matrix)[2:-2].split(b"],[") if matrix.size else [b""] * len(matrix)
 
 
 def _matrix(found: Any, text: bytes, name: str, columns: int) -> Array | None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -84,9 +84,10 @@ def decode_raw(body: bytes, spec: TensorSpec) -> Call:
 
 
 def encode(
-    head: Mapping[str, Any], results: Sequence[tuple[Wanted, Array]]
+    head: Mapping[str, Any], results: Sequence[tuple[Wanted, Array]], numbers: Callable[[Array], Any] = json.fragment
 ) -> tuple[list[bytes | memoryview], int | None]:
-    """The body of an answer in pieces, and the length of its JSON part where binary data follows it."""
+    """The body of an answer in pieces, and the length of its JSON part where binary data follows it. What stands there
+    for the values of an output in JSON is what `numbers` makes of them."""
     outputs: list[dict[str, Any]] = []
     tail: list[bytes | memoryview] = []
     for wanted, array in results:
@@ -95,7 +96,7 @@ def encode(
             tail.append(binary.write(array))
             outputs.append(output | {"parameters": {"binary_data_size": len(tail[-1])}})
         else:
-            outputs.append(output | {"data": json.fragment(array.reshape(-1))})
+            outputs.append(output | {"data": numbers(array.reshape(-1))})
     text = json.dumps({**head, "outputs": outputs})
     return [text, *tail], len(text) if any(wanted.binary for wanted, _ in results) else None
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from service import introspection
-from service.codecs import media
+from service.codecs import json, media
 from service.codecs import open_inference as protocol
 from service.codecs.open_inference import Call
 from service.engine import Engine
@@ -17,7 +17,7 @@ from service.introspection import Introspection
 from service.model import Model
 from service.plan import Inference, Inputs, Plan
 from service.repository import Repository
-from service.template import Template, Templates
+from service.template import Form, templates
 from service.tensors import Array
 
 MODEL = "/v2/models/{model}"
@@ -44,24 +44,24 @@ class Tensors(Plan):
         request.model = self.model = self.find()
         self._header_length = protocol.header_length(request.headers)
         self._named = {"model_name": (self.model.name, self._asked[0]), "model_version": (self.model.version,)}
-
-        self._templates = Templates(self.model, self._header_length)
+        self._templates = templates(self.model, self._header_length)
         self.is_stackable = self._templates.can_be
 
     def find(self) -> Model:
         return self.repository.model(*self._asked)
 
     def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
-        template = self._templates.find(body)
-        rows = None if template is None else template.rows(body)
-        return None if rows is None else (template, rows)
+        return self._templates.rows(body)
 
     def stacked(self, said: Hashable, rows: Array) -> Asked:
-        assert isinstance(said, Template)
+        assert isinstance(said, Form)
         return said.filled(rows)
 
     def decode(self, body: bytes) -> Asked:
-        return self._templates.learn(body, asked(self.model, self._call(body)))
+        return self._templates.learn(body, self._read(body), self._read)
+
+    def _read(self, body: bytes) -> Asked:
+        return asked(self.model, self._call(body))
 
     def _call(self, body: bytes) -> Call:
         if self._header_length != 0:
@@ -74,8 +74,7 @@ class Tensors(Plan):
 
     def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:
         assert isinstance(inputs, Asked)
-        template = inputs.template
-        pieces, length = (template and template.answer(arrays)) or self._written(inputs, arrays)
+        pieces, length = (inputs.form and inputs.form.answer(arrays)) or self._written(inputs, arrays)
         if length is None:
             return answer_pieces(pieces, media.JSON)
         return answer_pieces(pieces, media.RAW, (("Inference-Header-Content-Length", str(length)),))
@@ -85,10 +84,9 @@ class Tensors(Plan):
         head: dict[str, object] = {"model_name": self.model.name, "model_version": self.model.version}
         head |= {} if inputs.call.id is None else {"id": inputs.call.id}
         head |= {"parameters": answer.parameters} if answer.parameters else {}
-        pieces, length = protocol.encode(head, answer.outputs)
-        if inputs.template is not None:
-            inputs.template.learn(arrays, bytes(pieces[0]))
-        return pieces, length
+        if inputs.form is not None:
+            inputs.form.learn(arrays, bytes(protocol.encode(head, answer.outputs, json.gap)[0][0]))
+        return protocol.encode(head, answer.outputs)
 
     def effort(self, inputs: Inputs, arrays: Sequence[Array]) -> int:
         assert isinstance(inputs, Asked)

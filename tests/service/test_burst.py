@@ -218,6 +218,36 @@ def test_binary_requests_of_one_form_share_a_run_and_get_what_they_get_alone(
         assert caller.response.whole()[size:] == b"".join(array.tobytes() for array in arrays)
 
 
+@pytest.mark.parametrize("kind", ["json", "binary"])
+def test_tensors_of_several_lengths_share_a_run_and_get_what_they_get_alone(
+    parts: Parts, pixels: np.ndarray, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [pixels[:2], pixels[2:5], pixels[5:7], pixels[7:9]]
+    path = "/v2/models/fashion_mnist/infer"
+    if kind == "json":
+        told = [{"name": "input", "datatype": "FP32", "shape": one.shape, "data": one.ravel().tolist()} for one in rows]
+        bodies, row = [json.dumps({"inputs": [tensor]}).encode() for tensor in told], head(parts, path)
+    else:
+        bodies, (length, *_) = zip(*map(binary, rows), strict=True)  # type: ignore[assignment]
+        row = head(parts, path, RAW, inference_header_content_length=str(length))
+    recorded = Recorded(parts.repository.model("fashion_mnist").session, monkeypatch)
+    callers = ask(parts, [(row, body) for body in bodies])
+    assert recorded.rows[-1] == 9
+    for caller, body in zip(callers, bodies, strict=True):
+        alone = Waiting(parts, row, body)
+
+        async def answered(alone: Waiting = alone) -> None:
+            alone.go_alone()
+            while alone.response is None:
+                await asyncio.sleep(0.001)
+
+        asyncio.run(asyncio.wait_for(answered(), 10))
+        assert not caller.was_alone
+        assert caller.response is not None
+        assert alone.response is not None
+        assert caller.response.whole() == alone.response.whole()
+
+
 def test_long_binary_requests_share_a_run_too(parts: Parts, pixels: np.ndarray) -> None:
     body, length = binary(pixels[:32])
     row = head(parts, "/v2/models/fashion_mnist/infer", RAW, inference_header_content_length=str(length))

@@ -116,6 +116,20 @@ def ask(parts: Parts, asked: Sequence[tuple[Head, bytes]], *, warm: int = 3) -> 
     return asyncio.run(asyncio.wait_for(main(), 60))
 
 
+def answered_alone(parts: Parts, row: Head, body: bytes) -> Response:
+    """What a single request gets."""
+    caller = Waiting(parts, row, body)
+
+    async def main() -> None:
+        caller.go_alone()
+        while caller.response is None:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+    assert caller.response is not None
+    return caller.response
+
+
 def instances(rows: np.ndarray) -> bytes:
     return json.dumps({"instances": rows.tolist()}).encode()
 
@@ -170,20 +184,12 @@ def test_answers_together_and_alone_are_the_same_bytes(
     bodies = [write(pixels[at : at + size]) for at, size in ((0, 1), (1, 2), (3, 5), (8, 1))]
     together = ask(parts, [(head(parts, path, media_type), body) for body in bodies])
     for caller, body in zip(together, bodies, strict=True):
-        single = Waiting(parts, head(parts, path, media_type), body)
-
-        async def alone(waiting: Waiting = single) -> None:
-            waiting.go_alone()
-            while waiting.response is None:
-                await asyncio.sleep(0.001)
-
-        asyncio.run(asyncio.wait_for(alone(), 10))
+        single = answered_alone(parts, head(parts, path, media_type), body)
         assert not caller.was_alone
         assert caller.response is not None
-        assert single.response is not None
-        assert caller.response.whole() == single.response.whole()
-        assert caller.response.media_type == single.response.media_type
-        *headers, request_id, _ = single.response.headers
+        assert caller.response.whole() == single.whole()
+        assert caller.response.media_type == single.media_type
+        *headers, request_id, _ = single.headers
         assert [*caller.response.headers] == headers
         assert request_id == ("X-Request-Id", "id")
 
@@ -234,18 +240,9 @@ def test_tensors_of_several_lengths_share_a_run_and_get_what_they_get_alone(
     callers = ask(parts, [(row, body) for body in bodies])
     assert recorded.rows[-1] == 9
     for caller, body in zip(callers, bodies, strict=True):
-        alone = Waiting(parts, row, body)
-
-        async def answered(alone: Waiting = alone) -> None:
-            alone.go_alone()
-            while alone.response is None:
-                await asyncio.sleep(0.001)
-
-        asyncio.run(asyncio.wait_for(answered(), 10))
         assert not caller.was_alone
         assert caller.response is not None
-        assert alone.response is not None
-        assert caller.response.whole() == alone.response.whole()
+        assert caller.response.whole() == answered_alone(parts, row, body).whole()
 
 
 def test_long_binary_requests_share_a_run_too(parts: Parts, pixels: np.ndarray) -> None:

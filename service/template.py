@@ -23,7 +23,7 @@ from service.tensors import Array, Datatype, aligned
 
 MOST = 64  # of one plan
 MOST_BYTES = 2048  # of JSON that is kept
-NOTHING = np.empty(0)
+NOTHING, NO_VALUES = np.empty(0), memoryview(b"")
 MEANINGLESS = {"binary_data_output"}  # among parameters, once the outputs are known
 DATA = re.compile(rb'"data"[ \t\n\r]*:[ \t\n\r]*(?=\[)')
 
@@ -104,15 +104,15 @@ class Templates(ABC):
         return asked
 
     @abstractmethod
-    def _parted(self, body: bytes) -> tuple[Hashable, memoryview | bytes]:
+    def _parted(self, body: bytes) -> tuple[Hashable, memoryview]:
         """What is not values, None where that cannot be told; and the values."""
 
     @abstractmethod
-    def _rows(self, values: memoryview | bytes, template: Template) -> Array | None:
+    def _rows(self, values: memoryview, template: Template) -> Array | None:
         """None of values that are none, or too few, or too many."""
 
     @abstractmethod
-    def _look_at(self, rest: Hashable, values: memoryview | bytes, asked: Asked, read: Read) -> None:
+    def _look_at(self, rest: Hashable, values: memoryview, asked: Asked, read: Read) -> None:
         """Makes a template of a plain request that has none, if it can be one."""
 
     def _make(self, rest: Hashable, asked: Asked) -> None:
@@ -146,16 +146,16 @@ class BehindJson(Templates):
         self._length = length
         self.can_be &= 0 < length <= MOST_BYTES
 
-    def _parted(self, body: bytes) -> tuple[Hashable, memoryview | bytes]:
+    def _parted(self, body: bytes) -> tuple[Hashable, memoryview]:
         return bytes(body[: self._length]), memoryview(body)[self._length :]
 
-    def _rows(self, values: memoryview | bytes, template: Template) -> Array | None:
+    def _rows(self, values: memoryview, template: Template) -> Array | None:
         dtype = template.form.datatype.dtype
         if len(values) != prod(template.shape) * dtype.itemsize:
             return None
         return np.frombuffer(values, dtype).reshape(template.shape)
 
-    def _look_at(self, rest: Hashable, values: memoryview | bytes, asked: Asked, read: Read) -> None:
+    def _look_at(self, rest: Hashable, values: memoryview, asked: Asked, read: Read) -> None:
         (array,) = asked.feeds.values()
         if array.nbytes == len(values):
             self._make(rest, asked)
@@ -169,21 +169,21 @@ class InJson(Templates):
         self._came: dict[Hashable, bool] = {}
         self.can_be = self.can_be and model.inputs[0].datatype.dtype.kind == "f"
 
-    def _parted(self, body: bytes) -> tuple[Hashable, memoryview | bytes]:
+    def _parted(self, body: bytes) -> tuple[Hashable, memoryview]:
         found = DATA.search(body, 0, MOST_BYTES)
         if found is None:
-            return None, b""
+            return None, NO_VALUES
         start = found.end()
         end = body.find(b"]", start) + 1
-        if end <= start or len(body) - end > MOST_BYTES:
-            return None, b""
-        return (bytes(body[:start]), bytes(body[end:])), bytes(body[start:end])
+        if not start < end or len(body) - end > MOST_BYTES or body.find(b"[", start + 1, end) > 0:
+            return None, NO_VALUES
+        return (bytes(body[:start]), bytes(body[end:])), memoryview(body)[start:end]
 
-    def _rows(self, values: memoryview | bytes, template: Template) -> Array | None:
-        numbers = json.flat(bytes(values), prod(template.shape))
+    def _rows(self, values: memoryview, template: Template) -> Array | None:
+        numbers = json.flat(values, prod(template.shape))
         return None if numbers is None else numbers.reshape(template.shape)
 
-    def _look_at(self, rest: Hashable, values: memoryview | bytes, asked: Asked, read: Read) -> None:
+    def _look_at(self, rest: Hashable, values: memoryview, asked: Asked, read: Read) -> None:
         """One that has come twice is read with other values in that place: only if these are then what is to be
         computed, and all else is as before, do they stand where they seem to."""
         if rest not in self._came:

@@ -121,13 +121,14 @@ def matrix(body: bytes, name: str, columns: int) -> Array | None:
         return None
 
 
-def flat(text: bytes, count: int) -> Array | None:
-    """The numbers of an array of so many plain numbers, as float64. None of what is anything else, or not JSON."""
+def flat(text: memoryview, count: int) -> Array | None:
+    """The numbers of an array of so many plain numbers, as float64, from a text that has no bracket but the outer ones.
+    None of what is anything else, or not JSON."""
     parser = PARSER if len(text) <= KEPT_BYTES else simdjson.Parser()
     try:
         found: Any = parser.parse(text)
         numbers = np.frombuffer(found.as_buffer(of_type="d"), np.float64)
-        return numbers if len(found) == len(numbers) == count and text.find(b"[", 1) < 0 else None
+        return numbers if len(numbers) == count else None
     except (TypeError, ValueError, RuntimeError, AttributeError):
         return None
 

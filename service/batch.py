@@ -167,6 +167,9 @@ class Stacked(Joined):
             caller = queue[0]
             if not caller.is_gone:
                 table = caller.table = caller.table or self.plan.rows(caller.body)
+                now = perf_counter()
+                caller.decode_s += now - before  # of one that is too many for this run as well
+                before = now
                 if table is None or not 0 < len(table[1]) <= self._most - self.rows:
                     break
                 if not tables:
@@ -177,9 +180,6 @@ class Stacked(Joined):
                 caller.rows = len(table[1])
                 self.rows += caller.rows
                 self.callers.append(caller)
-                now = perf_counter()
-                caller.decode_s += now - before
-                before = now
             queue.popleft()
         if tables:
             self._read(said, tables)

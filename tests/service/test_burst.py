@@ -7,6 +7,7 @@ import gc
 import gzip
 import json
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -417,6 +418,23 @@ def test_runs_have_no_more_rows_than_they_may(
     ask(parts, [(row, pixels[:30].tobytes())] * 5, warm=8)
     assert max(recorded.rows) <= 64
     assert recorded.rows[-3:] == [60, 60, 30]
+
+
+def test_reading_a_body_that_is_too_much_for_this_run_counts_as_reading(
+    parts: Parts, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, body = head(parts, "/predict"), instances(pixels[:32])  # of which two are a full run
+    assert row.plan is not None
+    read = row.plan.rows
+
+    def slowly(body: bytes) -> Any:
+        time.sleep(0.005)
+        return read(body)
+
+    monkeypatch.setattr(row.plan, "rows", slowly)
+    callers = ask(parts, [(row, body)] * 3)
+    assert not any(caller.was_alone for caller in callers)
+    assert all(caller.decode_s >= 0.005 for caller in callers)
 
 
 def test_one_caller_may_have_more_rows_than_a_run(parts: Parts) -> None:

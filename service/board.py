@@ -51,12 +51,14 @@ class Board:
         if self._cells[2 * self._place]:
             self._show()
 
-    def look(self) -> list[int]:
-        """What those who are open have, this worker first; without those who have been passed over and not looked
-        since."""
+    def look(self) -> tuple[list[int], int]:
+        """What those who are open have, in the order of their places, and which of them this worker is; without those
+        who have been passed over and not looked since."""
         self._looked()
-        others = [load for place, load in self._others() if self._passed.get(place) != self._looks(place)]
-        return [self._base + self._connections, *others]
+        seen = {place: load for place, load in self._others() if self._passed.get(place) != self._looks(place)}
+        seen[self._place] = self._base + self._connections
+        places = sorted(seen)
+        return [seen[place] for place in places], places.index(self._place)
 
     def pass_over(self) -> None:
         """Waits no more for those who have fewer connections, until they look again."""
@@ -108,10 +110,17 @@ def _page(folder: Path) -> mmap.mmap:
         return mmap.mmap(file.fileno(), 0)
 
 
-def share(loads: list[int], newcomers: int) -> int:
-    """How many of those who wait the first of these loads should get, where each goes to whom has fewest.
+def share(loads: list[int], mine: int, newcomers: int) -> int:
+    """How many of those who wait one of these workers should get, where each goes to whom has fewest.
 
-    The level that they all fill up to is the lowest of those to which the one, two, three … least loaded would."""
+    All who have fewer are filled up to one level, the lowest of those to which the one, two, three … least loaded would
+    be. What is left over, less than one for each of these, goes to the first of them; so workers that look at the same
+    time agree. When nobody waits but for that, it is whoever is quicker who gets it."""
     totals = enumerate(accumulate(sorted(loads)), 1)
-    level = min(-(-(total + newcomers) // count) for count, total in totals)
-    return max(0, level - loads[0])
+    level = min((total + newcomers) // count for count, total in totals)
+    filled = [worker for worker, load in enumerate(loads) if load <= level]
+    if mine not in filled:
+        return 0
+    over = newcomers - sum(level - loads[worker] for worker in filled)
+    is_one_over = over > 0 and (over == newcomers or filled.index(mine) < over)
+    return level - loads[mine] + is_one_over

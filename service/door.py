@@ -89,9 +89,9 @@ class Door:
 
     def _share(self) -> int | None:
         """How many of those who wait are to come in here, None where nobody waits."""
-        loads = self._board.look()  # first: who is let in between the two is then left out, and not counted twice
+        seen = self._board.look()  # first: who is let in between the two is then left out, and not counted twice
         newcomers = waiting(self._listener)
-        return share(loads, newcomers) if newcomers else None
+        return share(*seen, newcomers) if newcomers else None
 
     def _let_in(self) -> None:
         """Raises OSError, BlockingIOError where nobody waits."""

@@ -167,10 +167,10 @@ def test_worker_that_never_looks_is_waited_for_once(play: Play, callers: Any, tm
 
         await let_in(1)
         assert await let_in(3) >= SHORT_WAIT_S  # its own share is in at once, the other's share is not
-        assert share(worker.board.look(), 1) == 1  # the next one is taken at once
+        assert share(*worker.board.look(), 1) == 1  # the next one is taken at once
         await let_in(20)
         other.look()
-        assert share(worker.board.look(), 1) == 0
+        assert share(*worker.board.look(), 1) == 0
         assert await let_in(1) >= SHORT_WAIT_S
 
     play(test, 1)

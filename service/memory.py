@@ -8,7 +8,7 @@ import gc
 from mmap import PAGESIZE
 from pathlib import Path
 
-WORTH_BYTES = 4 << 20
+WORTH_BYTES = 1 << 20
 STATM = Path("/proc/self/statm")
 
 

@@ -1,7 +1,8 @@
 """How often values of which size were seen, added to piece by piece without knowing the range beforehand.
 
-A value falls into the bucket that the first 18 bits of its FP32 form name, its sign, its exponent and nine bits more:
-edges are 0.2 % apart, wherever the values lie, and the same for all pieces, so that sums of pieces are the whole.
+A value falls into the bucket that the first bits of its FP32 form name, its sign, its exponent and some more: edges are
+equally far apart in proportion, wherever the values lie, and the same for all pieces, so that sums of pieces are the
+whole.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import numpy as np
 from service.tensors import Array
 
 BLOCK = 1 << 18  # elements that are looked at together
-SHIFT = 14  # of the 32 bits, those that are left out
+FINE, COARSE = 14, 16  # of the 32 bits, those that are left out: edges are 0.2 % apart, or 0.8 %
 LARGEST = float(np.finfo(np.float32).max)
 MAGNITUDE = 0x7FFFFFFF
 
 
 class Histogram:
-    """Counts of finite values. Only buckets that something fell into take memory."""
+    """Counts of finite values. Only buckets that something fell into take memory; a quarter of it where `shift` is
+    COARSE."""
 
-    def __init__(self) -> None:
-        self._buckets = np.empty(0, np.int64)
+    def __init__(self, shift: int = FINE) -> None:
+        self.shift = shift
+        self._buckets = np.empty(0, np.int32)
         self._counts = np.empty(0, np.int64)
 
     def add(self, values: Array) -> None:
@@ -33,20 +36,27 @@ class Histogram:
         if not np.isfinite(values).all():
             values = values[np.isfinite(values)]
         if values.size:
-            found = _buckets(values)
+            found = _buckets(values, self.shift)
             first = int(found.min())
             counts = np.bincount(found - first)
             (filled,) = np.nonzero(counts)
-            self.take(filled + first, counts[filled])
+            self.take((filled + first).astype(np.int32), counts[filled])
 
     def filled(self) -> tuple[Array, Array]:
         """The buckets that something fell into, ascending, and how much."""
         return self._buckets, self._counts
 
     def merge(self, other: Histogram) -> None:
-        """Takes the counts of another in."""
+        """Takes the counts of another in, whose buckets are these or lie within them."""
         if other._buckets.size:
-            self.take(other._buckets, other._counts)
+            self.take(*other._coarser(self.shift - other.shift))
+
+    def _coarser(self, bits: int) -> tuple[Array, Array]:
+        """What is filled, without so many bits of the buckets."""
+        if not bits:
+            return self._buckets, self._counts
+        found, first = np.unique(self._buckets >> bits, return_index=True)
+        return found, np.add.reduceat(self._counts, first)
 
     def take(self, buckets: Array, counts: Array) -> None:
         """Adds counts to buckets, which ascend and each of which comes once."""
@@ -69,21 +79,15 @@ class Histogram:
         if low == high:
             spare = max(0.5, abs(low) / 1024)
             return [low - spare, low + spare], [int(self._counts.sum())]
-        wanted = _buckets(np.linspace(max(low, -LARGEST), min(high, LARGEST), bins + 1)[1:-1])
+        wanted = _buckets(np.linspace(max(low, -LARGEST), min(high, LARGEST), bins + 1)[1:-1], self.shift)
         inner = np.unique(wanted[(wanted > self._buckets[0]) & (wanted <= self._buckets[-1])])
         sums = np.concatenate([[0], np.cumsum(self._counts)])
         below = sums[np.searchsorted(self._buckets, inner)]
         counts = np.diff(below, prepend=0, append=sums[-1])
-        return [low, *_starts(inner).tolist(), high], counts.tolist()
-
-    def at_most(self, edges: Array) -> Array:
-        """How many values are at most each of `edges`, to the width of a bucket; those equal to an edge count."""
-        sums = np.concatenate([[0], np.cumsum(self._counts)])
-        found: Array = sums[np.searchsorted(self._buckets, _buckets(np.asarray(edges)), side="right")]
-        return found
+        return [low, *_starts(inner, self.shift).tolist(), high], counts.tolist()
 
 
-def _buckets(values: Array) -> Array:
+def _buckets(values: Array, shift: int) -> Array:
     """Numbers in the order of the values: 0 holds zero and what is next to it, -1 what is just below."""
     if values.dtype == np.float64:
         values = np.clip(values, -LARGEST, LARGEST)
@@ -91,13 +95,13 @@ def _buckets(values: Array) -> Array:
     magnitude = bits & MAGNITUDE
     if bits.min(initial=0) < 0:
         magnitude = np.where(bits < 0, -magnitude, magnitude)
-    found: Array = magnitude >> SHIFT
+    found: Array = magnitude >> shift
     return found
 
 
-def _starts(buckets: Array) -> Array:
+def _starts(buckets: Array, shift: int) -> Array:
     """The least value of each bucket, exact in FP32."""
-    ends = buckets.astype(np.int64) << SHIFT
+    ends = buckets.astype(np.int64) << shift
     values = np.abs(ends).astype(np.int32).view(np.float32).astype(np.float64)
     found: Array = np.where(ends < 0, -values, values)
     return found

@@ -9,7 +9,7 @@ from itertools import repeat
 import numpy as np
 
 from service.diagnosis import slopes
-from service.diagnosis.histogram import Histogram
+from service.diagnosis.histogram import FINE, Histogram
 from service.diagnosis.moments import Moments
 from service.tensors import Array
 
@@ -25,16 +25,16 @@ class Measurement:
     For each unit: how many values were `seen`, were `zeros`, came from a positive x with a slope (`fired`), had a
     slope below 0.01 (`flat`), were no finite number, before the activation or after it; the sum of |f'| over those
     `sloped`. `at_most` counts the finite values after it that are at most each of `edges`, where such are given:
-    [edge, unit], or [edge, 1] for all units as one."""
+    [edge, unit], or [edge, 1] for all units as one. `shift` is that of its histogram."""
 
-    def __init__(self, kind: str, edges: Array | None = None) -> None:
+    def __init__(self, kind: str, edges: Array | None = None, shift: int = FINE) -> None:
         self.kind = kind
         self.edges = edges
         self.at_most = np.zeros((0, 0) if edges is None else edges.shape, np.int64)
         self.counts = {name: np.zeros(0, np.int64) for name in COUNTS}
         self.slope_sum = np.zeros(0)
         self.before, self.after = Moments(), Moments()
-        self.histogram = Histogram()
+        self.histogram = Histogram(shift)
 
     @property
     def units(self) -> int:

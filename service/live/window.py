@@ -9,6 +9,7 @@ from threading import Lock
 from time import monotonic
 
 from service.diagnosis.diagnosis import Record
+from service.diagnosis.histogram import COARSE
 from service.diagnosis.measurement import Measurement
 
 PARTS = 10
@@ -27,7 +28,7 @@ class Seen:
         known = {record.layer.node: record for record in self.records}
         for record in other.records:
             if record.layer.node not in known:
-                fresh = Record(record.layer, Measurement(record.layer.kind, record.measurement.edges))
+                fresh = Record(record.layer, Measurement(record.layer.kind, record.measurement.edges, COARSE))
                 known[record.layer.node] = fresh
                 self.records.append(fresh)
             mine = known[record.layer.node]

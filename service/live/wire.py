@@ -46,7 +46,7 @@ def _record(record: Record) -> Told:
         "slope_sum": _packed(measured.slope_sum),
         "before": _moments(measured.before),
         "after": _moments(measured.after),
-        "histogram": [_packed(array) for array in measured.histogram.filled()],
+        "histogram": [measured.histogram.shift, *(_packed(array) for array in measured.histogram.filled())],
     }
 
 
@@ -54,12 +54,13 @@ def _heard(told: Told) -> Record:
     kind, parameters = told["kind"], told["parameters"]
     slope = partial(slopes.slope, kind, parameters)
     layer = Layer(told["node"], kind, told["op"], slope, parameters, told["axis"], told["is_output"])
-    measured = Measurement(kind, None if told["edges"] is None else _unpacked(told["edges"]))
+    shift, *filled = told["histogram"]
+    measured = Measurement(kind, None if told["edges"] is None else _unpacked(told["edges"]), shift)
     measured.at_most = _unpacked(told["at_most"])
     measured.counts = {name: _unpacked(counts) for name, counts in told["counts"].items()}
     measured.slope_sum = _unpacked(told["slope_sum"])
     measured.before, measured.after = _heard_moments(told["before"]), _heard_moments(told["after"])
-    measured.histogram.take(*(_unpacked(array) for array in told["histogram"]))
+    measured.histogram.take(*map(_unpacked, filled))
     return Record(layer, measured, tuple(told["shape"]))
 
 

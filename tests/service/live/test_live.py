@@ -88,6 +88,9 @@ def test_window_is_what_a_diagnosis_of_the_same_rows_is(
         assert layer["pre_activation"].pop(name) == pytest.approx(
             expected["layers"][0]["pre_activation"].pop(name), rel=1e-9
         )
+    histogram, fine = layer.pop("histogram"), expected["layers"][0].pop("histogram")
+    assert histogram["edges"] == pytest.approx(fine["edges"], rel=0.01)
+    assert sum(histogram["counts"]) == sum(fine["counts"])
     assert layer == expected["layers"][0]
     assert layer["dead_units"] == [2]
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from service.codecs import elements, json
+from service.codecs.json import reading
 from service.errors import BadBody, TooLarge, Unfit
 from service.tensors import BY_NAME, Array
 
@@ -69,7 +70,7 @@ def test_more_elements_than_a_list_may_have_are_413() -> None:
 
 
 def test_two_arrays_longer_than_the_parser_counts_are_413(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json, "SATURATED", 3)
+    monkeypatch.setattr(reading, "SATURATED", 3)
     with pytest.raises(TooLarge):
         read("[[1,2,3],[4,5,6]]")
 

@@ -1,32 +1,20 @@
-"""JSON to arrays and arrays to JSON without a Python object for each number.
-
-Numbers go from the bytes through simdjson into a buffer; orjson writes them in the shortest form that reads back to
-the same float. Whatever is not a plain rectangle of numbers (`"NaN"` and its like, strings, booleans, a mistake) takes
-the slow way, which knows where each element stands. NaN and the infinities are strings both ways, as in the proto3
-JSON mapping (https://protobuf.dev/programming-guides/json/).
-
-simdjson flattens ragged and deeper rows, so the rectangle is proven here: the length of each row is compared, and the
-opening brackets are counted. It takes the first of two equal keys, so a repeated key is refused.
-Its `items()` and `values()` make Python lists of every array below, so they are not used.
-"""
+"""JSON to arrays. simdjson flattens ragged and deeper rows, so the rectangle is proven here: the length of each row is
+compared, and the opening brackets are counted. It takes the first of two equal keys, so a repeated key is refused.
+Its `items()` and `values()` make Python lists of every array below, so they are not used."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import orjson
 import simdjson
 
 from service.codecs import elements
 from service.codecs.elements import MAX_RANK, Shape
+from service.codecs.json import anything
 from service.errors import BadBody, TooLarge
 from service.tensors import Array, Datatype
 
-EXPLAIN_BYTES = 1 << 16  # a body up to this size is parsed a second time to tell where its mistake is
-MAX_DIGITS = 400  # of a whole number; a float64 ends at 309
 SATURATED = 0xFFFFFF  # simdjson counts the elements of an array up to here and no further
 SPARSE = 256  # bytes of text for each bracket
 KEPT_BYTES = 1 << 16  # up to here what a parser needs is kept for the next body: some 14 bytes for each of a body
@@ -108,8 +96,8 @@ def read(body: bytes, *, bare_constants: bool = False) -> Document:
     except (ValueError, RuntimeError) as error:
         may_have_constants = bare_constants and (b"NaN" in body or b"Infinity" in body)
         if not may_have_constants and not str(error).startswith(NUMBER_ERRORS):
-            raise BadBody(f"The body is not JSON: {_explain(body, error)}.") from error
-        return Document(_parse_any_number(body, str if bare_constants else _refuse), body)
+            raise BadBody(f"The body is not JSON: {anything.explain(body, error)}.") from error
+        return Document(anything.parse(body, str if bare_constants else anything.refuse), body)
 
 
 def matrix(body: bytes, name: str, columns: int) -> Array | None:
@@ -167,46 +155,7 @@ def members(value: Any) -> dict[str, Any] | None:
         names[0] if len(names) == 1 else "".join(names)
     ):  # simdjson looks a name up to its first NUL, and so finds another or none
         raise BadBody("The body has a key with a NUL character.")
-    return _members([(name, value[name]) for name in names])
-
-
-def dumps(value: Any) -> bytes:
-    """Plain objects, arrays and fragments as JSON. Arrays must be finite or wrapped by `fragment`."""
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-GAP = b"\0"  # which is in no JSON
-
-
-def gap(_: object) -> Any:
-    """What `dumps` writes as `GAP`, in the place of something."""
-    return orjson.Fragment(GAP)
-
-
-def fragment(array: Array) -> Any:
-    """An array of any type and rank as a piece of JSON that `dumps` sets in as it is."""
-    if array.dtype.kind == "O":
-        return [_text(item) for item in array.tolist()] if array.ndim else _text(array[()])
-    return orjson.Fragment(written(array))
-
-
-def written(array: Array) -> bytes:
-    """An array of numbers of any type and rank in JSON."""
-    if array.dtype.kind == "V":  # bfloat16; every one is exact in FP32
-        array = array.astype(np.float32)
-    # A scalar is written as an array of one: orjson does not know all of NumPy's names for one type (`longlong`).
-    whole = np.ascontiguousarray(array) if array.ndim else array.reshape(1)
-    text = orjson.dumps(whole, option=orjson.OPT_SERIALIZE_NUMPY)
-    if not array.ndim:
-        text = text[1:-1]
-    if b"null" in text:  # for each number that is not finite; arrays hold no other
-        text = b"".join(_with_special(text, array[~np.isfinite(array)]))
-    return text
-
-
-def rows(matrix: Array) -> list[bytes]:
-    """The numbers of each row of a matrix as they are written, with commas between them."""
-    return written(matrix)[2:-2].split(b"],[") if matrix.size else [b""] * len(matrix)
+    return anything.unique([(name, value[name]) for name in names])
 
 
 def _matrix(found: Any, text: bytes, name: str, columns: int) -> Array | None:
@@ -247,20 +196,6 @@ def _too_long() -> TooLarge:
     return TooLarge(f"An array in JSON may have {SATURATED - 1} elements here; send .npy instead.")
 
 
-def _with_special(text: bytes, specials: Array) -> Iterator[bytes]:
-    first, *rest = text.split(b"null")
-    yield first
-    for number, following in zip(specials.tolist(), rest, strict=True):
-        yield b'"NaN"' if number != number else b'"Infinity"' if number > 0 else b'"-Infinity"'
-        yield following
-
-
-def _text(item: Any) -> Any:
-    if isinstance(item, list):
-        return [_text(inner) for inner in item]
-    return item.decode("utf-8", "replace") if isinstance(item, bytes) else item
-
-
 def _rectangle(value: simdjson.Array) -> tuple[Shape | None, int]:
     """The shape if every array of one depth has the same length, and how many arrays there are in all."""
     shape: list[int] = []
@@ -282,47 +217,3 @@ def _rectangle(value: simdjson.Array) -> tuple[Shape | None, int]:
         level = [inner for inner in below if isinstance(inner, simdjson.Array)]
         if len(level) != len(below):
             return None, arrays
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise BadBody("The body has the same key twice.")
-    return found
-
-
-def _parse_any_number(body: bytes, constant: Callable[[str], Any]) -> Any:
-    """simdjson stops at a number that fits neither 64 bits nor a float64. It is legal JSON all the same, and where it
-    stands decides whether it is a fine float or out of range, so the standard library reads it, made strict."""
-    try:
-        text = body.decode("utf-8-sig")
-        found = json.loads(text, object_pairs_hook=_members, parse_constant=constant, parse_int=_whole)
-        if "\\u" in text:
-            json.dumps(found, ensure_ascii=False).encode()  # fails for half a surrogate pair, which is no text
-        return found
-    except (ValueError, RecursionError) as error:
-        raise BadBody(f"The body is not JSON: {_explain(body, error)}.") from error
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"not JSON: {constant} must be a string")
-
-
-def _whole(digits: str) -> int | float:
-    """Python takes a time that grows with the square of the digits, so it refuses more than 4,300; none has so many
-    and fits a datatype."""
-    return int(digits) if len(digits) < MAX_DIGITS else float(digits)
-
-
-def _explain(body: bytes, error: Exception) -> str:
-    """Where the mistake is, from the standard library's parser, which is slow but knows."""
-    if len(body) <= EXPLAIN_BYTES:
-        try:
-            json.loads(body)
-        except json.JSONDecodeError as found:
-            return f"{found.msg} at line {found.lineno}, column {found.colno}"
-        except UnicodeDecodeError:
-            return "it is not UTF-8"
-        except (RecursionError, ValueError):
-            pass
-    return str(error).partition(": ")[2].partition(":")[0].partition(".")[0] or "it cannot be parsed"

@@ -10,7 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from service.errors import BadBody, ServiceError, TooLarge
 from service.exchange import Request, Response, Route
-from service.front import Exchange, Front, request_id
+from service.front import Exchange, Front
+from service.ids import request_id
 
 LINGER_S = 2.0
 LINGER_BYTES = 1 << 24

@@ -6,37 +6,28 @@ Whatever must hold for each request stands here and not in middleware, so that n
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from itertools import product
-from secrets import token_hex
+from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
 from service import wrapping
-from service.errors import DeadlinePassed, Forbidden, Internal, NotReady, ServiceError, Unauthorized
+from service.errors import DeadlinePassed, Internal, NotReady, ServiceError
 from service.exchange import Request, Response, Route, answer_json
-from service.kinds import Secret
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.model import Model
 from service.settings import Settings
 from service.statistics import Together
+from service.tokens import Tokens
 
 log = logging.getLogger("actserve.request")
 
-MAX_ID_LENGTH = 128
 CLOSE = ("Connection", "close")
-_WRONG_ADMIN = "Loading and unloading need the admin token (`--admin-token`), and that is another one."
 LATE_S = 0.02  # how late a passed deadline may be seen: one timer looks after those of all requests
 
 Deliver = Callable[[Response], None]
 Fields = tuple[tuple[str, str], ...]
-
-_OCTETS = [f"{number:02x}" for number in range(256)]
-new_id: Callable[[], str] = map("".join, product([token_hex(8)], *[_OCTETS] * 8)).__next__
-"""An id of this process, and of one request in it: all numbers of sixteen digits in turn."""
 
 
 class Front:
@@ -49,9 +40,7 @@ class Front:
         self.limit_s = settings.request_timeout_s
         self._max_body_bytes = settings.max_body_bytes
         self._is_watching = False
-        api, admin = _secret(settings.api_token), _secret(settings.admin_token)
-        self._tokens = [*api, *admin] if api else []
-        self._admin_tokens = admin or self._tokens
+        self.tokens = Tokens(settings.api_token, settings.admin_token)
         self._cross_origin = _cross_origin(settings.cors_origin)
         lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in self._cross_origin)
         self._cross_origin_lines = lines.encode("latin-1").replace(b"%", b"%%")
@@ -73,7 +62,7 @@ class Front:
         if not route.is_open:
             self.lifecycle.saw_request()
             try:
-                self.authorise(route, request.headers)
+                self.tokens.check(request.headers, is_admin=route.is_admin)
             except ServiceError as error:
                 exchange.refuse(error)
         return exchange
@@ -110,20 +99,6 @@ class Front:
         self._is_watching = bool(self.under_way)
         if self._is_watching:
             asyncio.get_running_loop().call_later(LATE_S, self._watch)
-
-    def authorise(self, route: Route, headers: Mapping[str, str]) -> None:
-        """Compares the bearer token, where one is set, in constant time. The admin token opens what the other opens;
-        where only the other is set, it opens everything."""
-        allowed = self._admin_tokens if route.is_admin else self._tokens
-        if not allowed:
-            return
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthorized("A bearer token is needed.", headers=(("WWW-Authenticate", "Bearer"),))
-        given = token.strip().encode()
-        if not any(hmac.compare_digest(given, one) for one in allowed):
-            wrong_kind = route.is_admin and allowed != self._tokens
-            raise Forbidden(_WRONG_ADMIN if wrong_kind else "That token is not the one set here.")
 
     async def handle(self, route: Route, request: Request) -> Response:
         """The handler's answer, with what HTTP may have wrapped around both bodies."""
@@ -280,27 +255,12 @@ class Exchange:
         self._front.under_way.discard(self)
 
 
-def _secret(token: Secret | None) -> list[bytes]:
-    return [] if token is None else [token.text.encode()]
-
-
 def _cross_origin(origin: str | None) -> Fields:
     """What lets a page of the named origin read an answer, https://fetch.spec.whatwg.org/#http-cors-protocol."""
     if origin is None:
         return ()
     exposed = "X-Request-Id, Server-Timing, Retry-After"
     return (("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", exposed), ("Vary", "Origin"))
-
-
-def request_id(headers: Mapping[str, str]) -> str:
-    """The caller's own, else a new one."""
-    return sent_id(headers) or new_id()
-
-
-def sent_id(headers: Mapping[str, str]) -> str:
-    """The caller's `X-Request-Id` where it is printable and short, else nothing."""
-    sent = headers.get("x-request-id", "")
-    return sent if len(sent) <= MAX_ID_LENGTH and sent.isascii() and sent.isprintable() else ""
 
 
 def _line(request: Request, response: Response, duration_s: float) -> dict[str, object]:

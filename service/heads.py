@@ -12,7 +12,8 @@ from starlette.routing import compile_path
 from service.burst import Bursts
 from service.errors import ServiceError
 from service.exchange import Request, Route
-from service.front import Front, sent_id
+from service.front import Front
+from service.ids import sent_id
 from service.plan import PLANNED, Inference, Plan
 
 MAX_KNOWN = 256  # of which each has some 3 kB
@@ -64,7 +65,7 @@ class Heads:
         if UNUSUAL & headers.keys() or len(headers) != len(fields):
             return None
         try:
-            self.front.authorise(route, headers)
+            self.front.tokens.check(headers, is_admin=route.is_admin)
         except ServiceError:
             return None
         own_id = sent_id(headers)

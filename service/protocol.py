@@ -20,8 +20,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.codecs import json, media
 from service.errors import BadBody
 from service.exchange import Timings
-from service.front import request_id
 from service.heads import Head, Heads, without_length
+from service.ids import request_id
 from service.receiver import Receiver
 from service.turn import Beginnings, Turn
 

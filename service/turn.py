@@ -12,8 +12,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from service.batch import Caller
 from service.errors import ServiceError
 from service.exchange import Response
-from service.front import CLOSE, Exchange, new_id
+from service.front import CLOSE, Exchange
 from service.heads import Head, Heads
+from service.ids import new_id
 
 JOINED_BYTES = 1 << 14  # a longer body is written by itself: copying it behind the head costs more
 LINGER_S = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.front import request_id
+from service.ids import request_id
 
 FIELD = b"x-request-id"
 

@@ -9,7 +9,8 @@ import grpc.aio
 
 from service.errors import ServiceError
 from service.exchange import Request, Response, Route
-from service.front import Front, request_id
+from service.front import Front
+from service.ids import request_id
 from service.rpc.gate import Gate
 
 CODES = {

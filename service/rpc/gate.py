@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-QUIET_S = 0.05
+QUIET_S = 0.1
 MOST_S = 0.5
-GOAWAY_S = 0.05
+GOAWAY_S = 0.1
 
 
 class Gate:

@@ -16,9 +16,6 @@ from functools import partial
 from typing import TypeVar
 from weakref import ref
 
-import numpy as np
-
-from service import memory
 from service.copies import Copies
 from service.errors import ModelError, ServiceError
 from service.folder import Candidate, Candidates
@@ -133,14 +130,8 @@ class Agreement:
         self._scheduler.sweep()
         alive = [one for one in self.leaving if one.model() is not None]
         if len(alive) < len(self.leaving):
-            await self._in_thread(self._give_back)
+            await self._in_thread(self._repository.give_back)
         self.leaving = alive
-
-    def _give_back(self) -> None:
-        """What the models that are gone held, and what their runs left in the arena."""
-        for model in self._repository.activations()[:1]:
-            model.session.give_back({"x": np.zeros((), np.float32)}, ["y"])
-        memory.give_back()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Long work, one piece after the other."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+from collections.abc import Callable
 from mmap import PAGESIZE
 from pathlib import Path
 
@@ -21,15 +22,17 @@ def give_back() -> None:
 
 class Surplus:
     """What freed bodies and arrays hold. It serves the next ones well while they come, so it is given back when none
-    do: a heap that is trimmed in between is filled with fresh pages again for each large body."""
+    do, by what is called for that: a heap that is trimmed in between is filled with fresh pages again for each large
+    body."""
 
-    def __init__(self) -> None:
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back = give_back
         self._kept = resident_bytes()
 
     def give_back(self) -> None:
         """Called while nothing is being answered."""
         if resident_bytes() - self._kept > WORTH_BYTES:
-            give_back()
+            self._give_back()
             self._kept = resident_bytes()
 
 

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.errors import ModelError, NotCarried, NotFound, NotReady
+import numpy as np
+
+from service import memory
+from service.errors import ModelError, NotCarried, NotFound, NotReady, ServiceError
 from service.folder import NAME, SHIPPED, Candidate, Candidates, Folders, shipped
 from service.model import Model
 from service.session import NotCarriedModel, Runtime
@@ -122,6 +126,13 @@ class Repository:
     def versions(self, name: str) -> list[str]:
         """The versions of a model that answer, the newest first."""
         return [model.version for model in self._entries[name].loaded]
+
+    def give_back(self) -> None:
+        """Gives back to the machine what models that are gone held, and what runs left in the arena and the heap."""
+        for model in self.activations()[:1]:
+            with suppress(ServiceError):  # of a run that cannot be had just now
+                model.session.give_back({"x": np.zeros((), np.float32)}, ["y"])
+        memory.give_back()
 
     def activations(self) -> list[Model]:
         return [model for model in self._newest() if model.metadata.is_activation]

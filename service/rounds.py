@@ -43,7 +43,7 @@ class Rounds:
         self._bursts = bursts
         self._workers = workers
         self._live = live
-        self._surplus = Surplus()
+        self._surplus = Surplus(repository.give_back)
         workers.on(OBSERVE, self._observed)
 
     async def run(self, renew: Callable[[], None]) -> None:

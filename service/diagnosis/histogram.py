@@ -18,8 +18,7 @@ MAGNITUDE = 0x7FFFFFFF
 
 
 class Histogram:
-    """Counts of finite values. Only buckets that something fell into take memory; a quarter of it where `shift` is
-    COARSE."""
+    """Counts of finite values. Only buckets that something fell into take memory; of COARSE ones there are fewer."""
 
     def __init__(self, shift: int = FINE) -> None:
         self.shift = shift

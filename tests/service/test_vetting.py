@@ -159,9 +159,10 @@ def test_pools_of_many_models_are_small_unless_the_user_set_their_size(graphs: A
         models = [Vetting(CPU, shares_threads=shares_threads).vet(one["1"], among).model for one in found.values()]
         return threads() - before if all(models) else -1
 
-    assert started(1000, shares_threads=True) <= 1  # another may begin in this process meanwhile
-    assert started(1, shares_threads=True) >= 17
-    assert started(1000, shares_threads=False) >= 17
+    # 0 and 18, but that others begin and end in this process meanwhile
+    assert started(1000, shares_threads=True) < 6
+    assert started(1, shares_threads=True) > 12
+    assert started(1000, shares_threads=False) > 12
 
 
 def threads() -> int:

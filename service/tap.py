@@ -16,7 +16,7 @@ from typing import NamedTuple
 from service.tensors import Array, TensorSpec
 
 MOST_ROWS = 1024  # that wait; what comes then is dropped
-MOST_BYTES = 1 << 20  # likewise, so that of ten busy networks some 10 MB wait
+MOST_BYTES = 1 << 18  # likewise, so that of ten busy networks some 2.5 MB wait
 LARGEST_BYTES = 1 << 24  # of what is set aside at once, where nothing else waits
 MOST_OF_A_REQUEST = 256  # rows; of a model whose rows may touch each other only whole requests say something
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
@@ -13,7 +13,7 @@ from service.engine import checked
 from service.errors import ServiceError
 from service.exchange import Response
 from service.job import Job
-from service.plan import Inputs, Plan
+from service.plan import Inputs, Plan, Table
 from service.session import Session
 from service.tensors import Array
 
@@ -45,7 +45,7 @@ class Caller(ABC):
         self.decode_s = 0.0
         self.inputs: Inputs | None = None
         self.job: Job | None = None
-        self.table: tuple[Hashable, Array] | None = None
+        self.table: Table | None = None
 
     @abstractmethod
     def go_alone(self) -> None:
@@ -161,39 +161,36 @@ class Stacked(Joined):
 
     def _take(self, queue: deque[Caller]) -> None:
         before = perf_counter()
-        tables: list[Array] = []
-        said: Hashable = None
+        tables: list[Table] = []
         while queue:
             caller = queue[0]
             if not caller.is_gone:
-                table = caller.table = caller.table or self.plan.rows(caller.body)
+                table = caller.table = caller.table or self.plan.table(caller.body)
                 now = perf_counter()
                 caller.decode_s += now - before  # of one that is too many for this run as well
                 before = now
-                if table is None or not 0 < len(table[1]) <= self._most - self.rows:
+                if table is None or not 0 < len(table.rows) <= self._most - self.rows:
                     break
-                if not tables:
-                    said = table[0]
-                elif said is not table[0]:
+                if tables and table.read != tables[0].read:
                     break
-                tables.append(table[1])
-                caller.rows = len(table[1])
+                tables.append(table)
+                caller.rows = len(table.rows)
                 self.rows += caller.rows
                 self.callers.append(caller)
             queue.popleft()
         if tables:
-            self._read(said, tables)
+            self._read(tables)
 
     def part(self) -> None:
         for caller in self.callers:
             assert caller.table is not None
-            caller.inputs = self.plan.stacked(*caller.table)
+            caller.inputs = caller.table.read(caller.table.rows)
         super().part()
 
-    def _read(self, said: Hashable, tables: Sequence[Array]) -> None:
-        rows = tables[0] if len(tables) == 1 else np.concatenate(tables)
+    def _read(self, tables: Sequence[Table]) -> None:
+        rows = tables[0].rows if len(tables) == 1 else np.concatenate([table.rows for table in tables])
         try:
-            self._set(self.plan.stacked(said, rows))
+            self._set(tables[0].read(rows))
         except ServiceError:  # which is told where it is met again
             self.callers, self.misfits = [], self.callers
 

@@ -8,10 +8,11 @@ nowhere else, whichever way a request takes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
+from typing import NamedTuple
 
 from service.engine import Engine, aside
 from service.errors import ServiceError
@@ -31,6 +32,14 @@ class Inputs:
     feeds: Mapping[str, Array]
     fetches: tuple[str, ...]
     timeout_s: float | None
+
+
+class Table(NamedTuple):
+    """The rows of a plain body, and what makes of them, or of those of several bodies below each other, what `decode`
+    gives. It raises Unfit; where it is equal, they may be one tensor."""
+
+    rows: Array
+    read: Callable[[Array], Inputs]
 
 
 class Plan(ABC):
@@ -71,14 +80,9 @@ class Plan(ABC):
     def decode(self, body: bytes) -> Inputs:
         """Raises BadBody or Unfit. Whether the arrays fit the graph is checked later."""
 
-    def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
-        """The rows of a plain body, and what else it says: rows of bodies that say the same may stand below each other.
-        None of a body that only `decode` can read."""
+    def table(self, body: bytes) -> Table | None:
+        """None of a body that only `decode` can read."""
         return None
-
-    def stacked(self, said: Hashable, rows: Array) -> Inputs:
-        """What `decode` gives, of rows from one or several bodies. Raises Unfit."""
-        raise NotImplementedError  # of a plan that is not stackable, which nobody asks
 
     @abstractmethod
     def encode(self, inputs: Inputs, arrays: Sequence[Array], rows: int) -> Response:

@@ -19,6 +19,7 @@ from service.codecs import binary, elements, json
 from service.errors import ServiceError
 from service.inference import Asked
 from service.model import Model
+from service.plan import Table
 from service.tensors import Array, Datatype, aligned
 
 MOST = 64  # of one plan
@@ -88,12 +89,12 @@ class Templates(ABC):
         self._forms: dict[Hashable, Form] = {}
         self.can_be = model.metadata.joinable and len(model.inputs) == 1 and not model.session.not_carried
 
-    def rows(self, body: bytes) -> tuple[Form, Array] | None:
+    def table(self, body: bytes) -> Table | None:
         """The values of a body all else of which came before; a long body is a bytearray."""
         rest, values = self._parted(body)
         template = self._known.get(rest)
         rows = None if template is None else self._rows(values, template)
-        return None if template is None or rows is None else (template.form, rows)
+        return None if template is None or rows is None else Table(rows, template.form.filled)
 
     def learn(self, body: bytes, asked: Asked, read: Read) -> Asked:
         """The request that was read, as it is; with its form, where nothing but its values can be another time."""

@@ -3,7 +3,7 @@ networks and activations alike."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 from service import introspection
 from service.codecs import json, media
@@ -15,9 +15,9 @@ from service.exchange import Handler, Request, Response, Route, answer_json, ans
 from service.inference import Asked, asked, shown
 from service.introspection import Introspection
 from service.model import Model
-from service.plan import Inference, Inputs, Plan
+from service.plan import Inference, Inputs, Plan, Table
 from service.repository import Repository
-from service.template import Form, templates
+from service.template import templates
 from service.tensors import Array
 
 MODEL = "/v2/models/{model}"
@@ -50,12 +50,8 @@ class Tensors(Plan):
     def find(self) -> Model:
         return self.repository.model(*self._asked)
 
-    def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
-        return self._templates.rows(body)
-
-    def stacked(self, said: Hashable, rows: Array) -> Asked:
-        assert isinstance(said, Form)
-        return said.filled(rows)
+    def table(self, body: bytes) -> Table | None:
+        return self._templates.table(body)
 
     def decode(self, body: bytes) -> Asked:
         return self._templates.learn(body, self._read(body), self._read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -11,7 +11,7 @@ from service.codecs import json, media, raw
 from service.engine import Engine
 from service.exchange import Request, Response, Route
 from service.model import Model
-from service.plan import Inference, Inputs, Plan
+from service.plan import Inference, Inputs, Plan, Table
 from service.predictions import PLAIN, Form
 from service.repository import Repository
 from service.schemas import BINARY, described, ref
@@ -67,7 +67,7 @@ class Rows(Plan):
             document = json.read(body)
             numbers = document.matrix("instances", self._columns)
             if numbers is not None:
-                return self.stacked(None, numbers)
+                return self._read(numbers)
             found = instances.from_document(self.model, document)
         elif self.row_bytes is not None:
             (spec,) = self.model.inputs
@@ -77,11 +77,11 @@ class Rows(Plan):
         form = predictions.form(self._query, found.parameters)
         return Batch(self.model.session, found.feeds, self._fetches, None, found.count, found.is_columnar, form)
 
-    def rows(self, body: bytes) -> tuple[Hashable, Array] | None:
+    def table(self, body: bytes) -> Table | None:
         numbers = json.matrix(body, "instances", self._columns)
-        return None if numbers is None else (None, numbers)
+        return None if numbers is None else Table(numbers, self._read)
 
-    def stacked(self, said: Hashable, rows: Array) -> Batch:
+    def _read(self, rows: Array) -> Batch:
         assert self._plain is not None
         return self._batch(instances.from_rows(self._plain, rows))
 

@@ -379,7 +379,7 @@ def test_who_goes_alone_for_a_dear_run_is_not_read_again(
     plan = row.plan
     assert plan is not None
     read: list[bytes] = []
-    for name in ("rows", "decode"):
+    for name in ("table", "decode"):
         way = getattr(plan, name)
         monkeypatch.setattr(plan, name, lambda body, way=way: (read.append(bytes(body)), way(body))[1])
     monkeypatch.setattr("service.lane.THREAD_HOP_S", -1.0)
@@ -425,13 +425,13 @@ def test_reading_a_body_that_is_too_much_for_this_run_counts_as_reading(
 ) -> None:
     row, body = head(parts, "/predict"), instances(pixels[:32])  # of which two are a full run
     assert row.plan is not None
-    read = row.plan.rows
+    read = row.plan.table
 
     def slowly(body: bytes) -> Any:
         time.sleep(0.005)
         return read(body)
 
-    monkeypatch.setattr(row.plan, "rows", slowly)
+    monkeypatch.setattr(row.plan, "table", slowly)
     callers = ask(parts, [(row, body)] * 3)
     assert not any(caller.was_alone for caller in callers)
     assert all(caller.decode_s >= 0.005 for caller in callers)

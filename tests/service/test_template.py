@@ -57,7 +57,7 @@ def learnt(plan: Plan, body: bytes) -> bool:
     """Whether a body that has come twice is known by all but its values."""
     for _ in range(2):
         plan.decode(body)
-    return plan.rows(body) is not None
+    return plan.table(body) is not None
 
 
 def same(one: Inputs, other: Inputs) -> bool:
@@ -73,10 +73,10 @@ def same(one: Inputs, other: Inputs) -> bool:
 
 def check(plan: Plan, body: bytes) -> bool:
     """Whether it is answered from what is kept; then it must be what reading all of it gives."""
-    kept = plan.rows(body)
+    kept = plan.table(body)
     if kept is None:
         return False
-    assert same(plan.stacked(*kept), new_read(plan, body))
+    assert same(kept.read(kept.rows), new_read(plan, body))
     return True
 
 
@@ -89,7 +89,7 @@ def test_values_alone_are_read_of_what_came_before(parts: Parts) -> None:
     plan = new_plan(parts)
     body = json.dumps(request([[1, 2, 3]])).encode()
     plan.decode(body)
-    assert plan.rows(body) is None  # once may be by chance
+    assert plan.table(body) is None  # once may be by chance
     assert learnt(plan, body)
     assert check(plan, json.dumps(request([[-0.0, 1e-50, 3.4e38]])).encode())
     assert not check(plan, json.dumps(request([[1, 2, 3], [4, 5, 6]])).encode())
@@ -101,10 +101,10 @@ def test_rows_of_any_number_are_of_one_form_and_stand_below_each_other(parts: Pa
     for rows in ([[1.0, 2, 3]], [[4.0, 5, 6], [7, 8, 9]]):
         body = json.dumps(request(rows)).encode()
         assert learnt(plan, body)
-        found.append(plan.rows(body))
-    (form, one), (again, two) = [kept for kept in found if kept is not None]
-    assert form is again
-    together = plan.stacked(form, np.concatenate([one, two]))
+        found.append(plan.table(body))
+    (one, form), (two, again) = [kept for kept in found if kept is not None]
+    assert form == again
+    together = form(np.concatenate([one, two]))
     assert together.feeds["data"].tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
 
 
@@ -146,10 +146,10 @@ def test_number_out_of_range_is_refused(parts: Parts) -> None:
     plan = new_plan(parts)
     body = json.dumps(request([[1, 2, 3]])).encode()
     assert learnt(plan, body)
-    kept = plan.rows(body.replace(b"[1, 2, 3]", b"[1, 2, 1e39]"))
+    kept = plan.table(body.replace(b"[1, 2, 3]", b"[1, 2, 1e39]"))
     assert kept is not None
     with pytest.raises(ServiceError, match="FP32"):
-        plan.stacked(*kept)
+        kept.read(kept.rows)
 
 
 MISLEADING = [

@@ -36,13 +36,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def send(server: Any, wait_until: Any, name: str, batch: np.ndarray) -> None:
-    """No more at once than may wait to be measured."""
-    for start in range(0, len(batch), 50):
-        body = np.ascontiguousarray(batch[start : start + 50], np.float32).tobytes()
-        assert server.post(f"/predict/{name}", body, RAW).status == 200
-        if start % 250 == 200:
-            wait_until(lambda: window(server, name)["rows"] == start + 50, f"{name}: not all were measured")  # noqa: B023
+def send(server: Any, wait_until: Any, batches: dict[str, np.ndarray]) -> None:
+    """No more at once of a model than may wait to be measured: 256 KiB, which are 83 images."""
+    for start in range(0, len(next(iter(batches.values()))), 80):
+        for name, batch in batches.items():
+            body = np.ascontiguousarray(batch[start : start + 80], np.float32).tobytes()
+            assert server.post(f"/predict/{name}", body, RAW).status == 200
+        for name, batch in batches.items():
+            sent = len(batch[: start + 80])
+            wait_until(lambda: window(server, name)["rows"] == sent, f"{name}: not all were measured")  # noqa: B023
 
 
 def window(server: Any, name: str) -> Any:
@@ -56,12 +58,8 @@ def test_drift_is_large_for_shifted_images_and_none_for_the_test_set(
     server = serve("--models", str(folder), *ALL, "--workers", workers)
     noise = np.random.default_rng(0).uniform(-1, 1, images.shape)
     shifted = {"calm": images, "inverted": 1 - images, "noisy": np.clip(images + noise, 0, 1)}
-    for name, batch in shifted.items():
-        send(server, wait_until, name, batch)
-    found = {}
-    for name in shifted:
-        wait_until(lambda: window(server, name)["rows"] == len(images), f"{name}: not all rows were measured")  # noqa: B023
-        found[name] = window(server, name)["layers"][0]
+    send(server, wait_until, shifted)
+    found = {name: window(server, name)["layers"][0] for name in shifted}
     drift = {name: layer["drift"]["psi"] for name, layer in found.items()}
     assert drift["calm"] < 0.02
     assert drift["inverted"] > LARGE

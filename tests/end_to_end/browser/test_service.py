@@ -169,9 +169,9 @@ def test_activations_of_live_traffic_are_those_of_the_api(browser: Any, serve: A
     told = browser.text(".vitals tbody tr")
     assert told.startswith(f"relu {len(relu['dead_units'])} of 128 0 of 128 ")
     assert f"{relu['drift']['psi']:.3f}, of too few rows to tell" in told
-    for _ in range(20):  # not faster than they are measured
+    for sent in range(64, 545, 32):  # not faster than they are measured
         server.post("/predict/digits", {"instances": rows.tolist()})
-        time.sleep(0.2)
+        browser.until(lambda: server.get("/models/digits/activations").json()["rows"] == sent, "not all are measured")  # noqa: B023
     browser.until(lambda: ", moved" in browser.text(".vitals tbody tr"), "garments are no digits, and nothing says so")
     reference = server.get("/models/digits").json()["activation_reference"]
     assert f"{reference['source']}, {reference['rows']} rows, for relu" in browser.text(".vitals")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from math import prod
 from typing import Any
@@ -45,7 +46,7 @@ def taken(model: Model) -> tuple[str, ...]:
 def decode(model: Model, media_type: str, body: bytes) -> Batch:
     """What does not fit the signature is left to the signature check."""
     if media_type == media.JSON:
-        return _from_json(model, body)
+        return json.understood(body, partial(_from_json, model))
     (spec,) = model.inputs
     if media_type == media.NPY:
         return Batch(fitted(model, npy.read(body)))
@@ -63,8 +64,7 @@ def fitted(model: Model, rows: Array) -> Feeds:
     return {spec.name: _fitted(rows, spec)}
 
 
-def _from_json(model: Model, body: bytes) -> Batch:
-    document = json.read(body)
+def _from_json(model: Model, document: json.Document) -> Batch:
     spec = plain_input(model)
     if spec is not None:
         numbers = document.matrix("instances", prod(spec.row_shape or ()))
@@ -86,7 +86,7 @@ def from_document(model: Model, document: json.Document) -> Batch:
     rows = fields["instances"]
     if not json.is_array(rows):
         raise Unfit.at("instances", "an array with one element for each instance", "something else")
-    return Batch(_rows(model, document, rows), False, len(rows), parameters)
+    return Batch(_rows(model, document, rows), False, document.length(rows), parameters)
 
 
 def plain_input(model: Model) -> TensorSpec | None:

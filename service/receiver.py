@@ -8,6 +8,7 @@ from typing import cast
 from service.turn import Turn
 
 FIRST_ROOM_BYTES = 1 << 18
+MOST_ROOM_BYTES = 1 << 22  # at once: nothing else happens while memory is cleared
 
 
 class Receiver(asyncio.BufferedProtocol):
@@ -30,7 +31,7 @@ class Receiver(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:
         if not self._room:
             self._room.release()  # what is looked at cannot grow
-            more = min(max(FIRST_ROOM_BYTES, self._filled), self._length - self._filled)
+            more = min(max(FIRST_ROOM_BYTES, self._filled), MOST_ROOM_BYTES, self._length - self._filled)
             self._body += bytes(more)
             self._room = memoryview(self._body)[self._filled :]
         return self._room

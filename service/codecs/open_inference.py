@@ -60,11 +60,16 @@ def decode(body: bytes, length: int | None, named: Mapping[str, Container[str]])
     `named` is what the members `model_name` and `model_version` may say, where they are given: as the path does."""
     if length is not None and length > len(body):
         raise BadBody(f"`Inference-Header-Content-Length` is {length} and the body has {len(body)} bytes.")
+    text = body if length is None else body[:length]
+    values = memoryview(body)[len(text) :]
     # Clients in C++ and Python write NaN and the infinities bare, Triton's own tools among them.
-    document = json.parse(body if length is None else body[:length], bare_constants=True)
+    return json.understood(text, lambda document: _call(document, values, named), bare_constants=True)
+
+
+def _call(document: json.Document, values: memoryview, named: Mapping[str, Container[str]]) -> Call:
     _check_known(document.fields, MEMBERS)
     _check_named(document.fields, named)
-    tail = _Tail(memoryview(body)[length if length is not None else len(body) :])
+    tail = _Tail(values)
     inputs = _inputs(document, tail)
     tail.check_is_used_up()
     members = _members(document.fields.get("parameters", {}), "parameters")

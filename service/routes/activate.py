@@ -80,7 +80,10 @@ Feeds = tuple[Session, dict[str, Array]]
 
 
 def _from_json(model: Model, body: bytes, query: dict[str, Any]) -> Feeds:
-    document = json.parse(body)
+    return json.understood(body, lambda document: _from_document(model, document, dict(query)))
+
+
+def _from_document(model: Model, document: json.Document, query: dict[str, Any]) -> Feeds:
     for name in document.fields.keys() - MEMBERS:
         raise Unfit.at(name[:60], "one of " + ", ".join(f"`{member}`" for member in sorted(MEMBERS)), "an unknown name")
     if "tensor" not in document.fields:

@@ -9,7 +9,7 @@ from service import introspection
 from service.codecs import json, media
 from service.codecs import open_inference as protocol
 from service.codecs.open_inference import Call
-from service.engine import Engine
+from service.engine import ASIDE_BYTES, Engine
 from service.errors import UnsupportedMedia
 from service.exchange import Handler, Request, Response, Route, answer_json, answer_pieces
 from service.inference import Asked, asked, shown
@@ -54,7 +54,10 @@ class Tensors(Plan):
         return self._templates.table(body)
 
     def decode(self, body: bytes) -> Asked:
-        return self._templates.learn(body, self._read(body), self._read)
+        found = self._read(body)
+        if len(body) > ASIDE_BYTES:  # which never shares a turn with others
+            return found
+        return self._templates.learn(body, found, self._read)
 
     def _read(self, body: bytes) -> Asked:
         return asked(self.model, self._call(body))

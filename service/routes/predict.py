@@ -64,16 +64,19 @@ class Rows(Plan):
 
     def decode(self, body: bytes) -> Batch:
         if self._plain is not None:
-            document = json.read(body)
-            numbers = document.matrix("instances", self._columns)
-            if numbers is not None:
-                return self._read(numbers)
-            found = instances.from_document(self.model, document)
-        elif self.row_bytes is not None:
+            return json.understood(body, self._from_document)
+        if self.row_bytes is not None:
             (spec,) = self.model.inputs
             return self._batch({spec.name: raw.read(body, spec)})
-        else:
-            found = instances.decode(self.model, self._given, body)
+        return self._formed(instances.decode(self.model, self._given, body))
+
+    def _from_document(self, document: json.Document) -> Batch:
+        numbers = document.matrix("instances", self._columns)
+        if numbers is not None:
+            return self._read(numbers)
+        return self._formed(instances.from_document(self.model, document))
+
+    def _formed(self, found: instances.Batch) -> Batch:
         form = predictions.form(self._query, found.parameters)
         return Batch(self.model.session, found.feeds, self._fetches, None, found.count, found.is_columnar, form)
 

@@ -16,7 +16,7 @@ from service.codecs.json.reading import (
     members,
     parse,
     plain,
-    read,
+    understood,
 )
 from service.codecs.json.writing import GAP, dumps, fragment, gap, rows, written
 
@@ -34,7 +34,7 @@ __all__ = [
     "members",
     "parse",
     "plain",
-    "read",
     "rows",
+    "understood",
     "written",
 ]

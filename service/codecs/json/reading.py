@@ -4,7 +4,10 @@ Its `items()` and `values()` make Python lists of every array below, so they are
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import numpy as np
 import simdjson
@@ -12,7 +15,8 @@ import simdjson
 from service.codecs import elements
 from service.codecs.elements import MAX_RANK, Shape
 from service.codecs.json import anything
-from service.errors import BadBody, TooLarge
+from service.codecs.json.pieces import Long, long_array
+from service.errors import BadBody, ServiceError, TooLarge
 from service.tensors import Array, Datatype
 
 SATURATED = 0xFFFFFF  # simdjson counts the elements of an array up to here and no further
@@ -20,18 +24,24 @@ SPARSE = 256  # bytes of text for each bracket
 KEPT_BYTES = 1 << 16  # up to here what a parser needs is kept for the next body: some 14 bytes for each of a body
 PARSER = simdjson.Parser()
 NUMBER_ERRORS = ("BIGINT_ERROR", "NUMBER_ERROR")
+Found = TypeVar("Found")
 
 
 class Document:
     """A JSON object whose arrays are still simdjson's (or plain lists, where simdjson could not read a number), and the
-    text it was read from."""
+    text it was read from.
 
-    __slots__ = ("_fields", "_found", "_text")
+    In the place of a `long` array, read already, stands one of a number that nobody can guess, its `mark`; `met` tells
+    whether it was asked for."""
 
-    def __init__(self, found: Any, text: bytes = b"") -> None:
+    __slots__ = ("_fields", "_found", "_long", "_mark", "_text", "met")
+
+    def __init__(self, found: Any, text: bytes = b"", long: Long | None = None, mark: int = 0) -> None:
         self._found = found
         self._text = text
+        self._long, self._mark = long, mark
         self._fields: dict[str, Any] | None = None
+        self.met = False
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -51,7 +61,15 @@ class Document:
     def matrix(self, name: str, columns: int) -> Array | None:
         """The one member of a document that has this name, where it is so many plain numbers in each of its rows, as
         float64 `[rows, columns]`: what `tensor` would give, for the commonest of all bodies. None where it is not."""
-        return _matrix(self._found, self._text, name, columns)
+        if self._long is None:
+            return _matrix(self._found, self._text, name, columns)
+        numbers, fields = self._long.numbers, self.fields
+        self.met = fields.keys() == {name} and self._is_long(fields[name]) and numbers.shape[1:] == (columns,)
+        return numbers if self.met else None
+
+    def length(self, value: Any) -> int:
+        """How many elements an array of this document has."""
+        return len(self._long.numbers) if self._long is not None and self._is_long(value) else len(value)
 
     def tensor(self, value: Any, datatype: Datatype, path: str, beside: int = 0) -> Array:
         """`value`, an element of this document, as a C-contiguous array of `datatype`; any rank, a scalar too.
@@ -59,11 +77,17 @@ class Document:
         It is read faster where `beside` tells how many arrays the document has besides those of the value.
 
         Raises Unfit with the path of the element that is wrong: ragged, of another kind, out of range."""
+        if self._long is not None and datatype.is_float and self._is_long(value):
+            self.met = True
+            return elements.narrow(self._long.numbers, datatype, path)
         may_be_fast = isinstance(value, simdjson.Array) and datatype.dtype.kind not in "bO"
         found = self._numbers(value, datatype, path, beside) if may_be_fast else None
         if found is not None:
             return found
         return elements.read(plain(value), datatype, path)
+
+    def _is_long(self, value: Any) -> bool:
+        return isinstance(value, simdjson.Array) and len(value) == 1 and bool(value[0] == self._mark)  # type: ignore[comparison-overlap]
 
     def _numbers(self, value: simdjson.Array, datatype: Datatype, path: str, beside: int) -> Array | None:
         """The fast way, None where it is not known to be right."""
@@ -80,24 +104,46 @@ class Document:
         return elements.narrow(numbers, datatype, path)
 
 
+def understood(body: bytes, understand: Callable[[Document], Found], *, bare_constants: bool = False) -> Found:
+    """What `understand` makes of the document that `parse` gives; of one that is long with its long array read before.
+    Raises what both raise."""
+    document = _shortened(body)
+    if document is not None:
+        with suppress(ServiceError):  # it is told better of the whole
+            found = understand(document)
+            if document.met:
+                return found
+    return understand(parse(body, bare_constants=bare_constants))
+
+
 def parse(body: bytes, *, bare_constants: bool = False) -> Document:
     """Raises BadBody for what is not JSON, not an object, or has a key twice. With `bare_constants` NaN, Infinity and
     -Infinity may stand without quotes, as RapidJSON and Python write them, though they are no JSON."""
-    document = read(body, bare_constants=bare_constants)
-    document.check()
-    return document
-
-
-def read(body: bytes, *, bare_constants: bool = False) -> Document:
-    """The same, but that what is no object, or has a key twice, is found when the members are asked for."""
     try:
         # A new parser each time: one cannot be used again while an array of it lives.
-        return Document(simdjson.Parser().parse(body), body)
+        document = Document(simdjson.Parser().parse(body), body)
     except (ValueError, RuntimeError) as error:
         may_have_constants = bare_constants and (b"NaN" in body or b"Infinity" in body)
         if not may_have_constants and not str(error).startswith(NUMBER_ERRORS):
             raise BadBody(f"The body is not JSON: {anything.explain(body, error)}.") from error
-        return Document(anything.parse(body, str if bare_constants else anything.refuse), body)
+        document = Document(anything.parse(body, str if bare_constants else anything.refuse), body)
+    document.check()
+    return document
+
+
+def _shortened(body: bytes) -> Document | None:
+    """The document without its one long array, where it has one."""
+    long = long_array(body)
+    if long is None:
+        return None
+    mark = int.from_bytes(os.urandom(7))
+    text = b"%b[%d]%b" % (long.before, mark, long.behind)
+    try:
+        document = Document(simdjson.Parser().parse(text), text, long, mark)
+        document.check()
+    except (ValueError, RuntimeError, BadBody):
+        return None
+    return document
 
 
 def matrix(body: bytes, name: str, columns: int) -> Array | None:

@@ -16,6 +16,7 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+PIECE_ELEMENTS = 1 << 16  # written at once: orjson keeps the interpreter meanwhile
 GAP = b"\0"  # which is in no JSON
 
 
@@ -36,18 +37,37 @@ def written(array: Array) -> bytes:
     if array.dtype.kind == "V":  # bfloat16; every one is exact in FP32
         array = array.astype(np.float32)
     # A scalar is written as an array of one: orjson does not know all of NumPy's names for one type (`longlong`).
-    whole = np.ascontiguousarray(array) if array.ndim else array.reshape(1)
-    text = orjson.dumps(whole, option=orjson.OPT_SERIALIZE_NUMPY)
     if not array.ndim:
-        text = text[1:-1]
-    if b"null" in text:  # for each number that is not finite; arrays hold no other
-        text = b"".join(_with_special(text, array[~np.isfinite(array)]))
-    return text
+        return _text_of(array.reshape(1))[1:-1]
+    whole = np.ascontiguousarray(array)
+    return _text_of(whole) if whole.size <= PIECE_ELEMENTS else b"".join(_pieces(whole))
 
 
 def rows(matrix: Array) -> list[bytes]:
     """The numbers of each row of a matrix as they are written, with commas between them."""
     return written(matrix)[2:-2].split(b"],[") if matrix.size else [b""] * len(matrix)
+
+
+def _pieces(array: Array) -> Iterator[bytes]:
+    """The text of a large array, so that others have their turn between two pieces."""
+    count = max(1, PIECE_ELEMENTS * len(array) // array.size)
+    before = b"["
+    for start in range(0, len(array), count):
+        part = array[start : start + count]
+        yield before
+        if part.size > PIECE_ELEMENTS:
+            yield from _pieces(part[0])
+        else:
+            yield _text_of(part)[1:-1]
+        before = b","
+    yield b"]"
+
+
+def _text_of(array: Array) -> bytes:
+    text = orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" in text:  # for each number that is not finite; arrays hold no other
+        text = b"".join(_with_special(text, array[~np.isfinite(array)]))
+    return text
 
 
 def _with_special(text: bytes, specials: Array) -> Iterator[bytes]:

@@ -29,12 +29,28 @@ from benchmarks.processes import Server
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 COMMAND = "make bench-overload"
-ROWS = 64
-FEW, MANY = 4, 128
-KINDS = {"JSON": ("json", faces.ours("/predict")), "raw float32": ("raw", faces.raw("/predict"))}
 PROBE_EVERY_S = 0.02
 ANSWERS = re.compile(r'actserve_requests_total\{[^}]*path="/predict",status="(\d+)"\} ([\d.]+)')
 NAMED = ("httptools", "numpy", "onnxruntime", "pysimdjson", "uvicorn", "uvloop")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Bodies of one kind, of so many rows, asked for by few clients and by many."""
+
+    name: str
+    kind: str
+    face: Face
+    rows: int
+    few: int
+    many: int
+
+
+LOADS = [
+    Load("JSON, 64 rows", "json", faces.ours("/predict"), 64, 4, 128),
+    Load("raw float32, 64 rows", "raw", faces.raw("/predict"), 64, 4, 128),
+    Load("JSON, 2,000 rows", "json", faces.ours("/predict"), 2000, 1, 8),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 HEADER = [
-    f"bodies of {ROWS} rows", "clients", "rows/s", "ratio", "CPU s for 1,000 requests", "probe p50, ms", "p99, ms",
+    "bodies", "clients", "rows/s", "ratio", "CPU s for 1,000 requests", "probe p50, ms", "p99, ms",
     "most, ms", "memory, MiB",
 ]  # fmt: skip
 
@@ -86,31 +102,31 @@ def _measure(rounds: int, seconds: int) -> tuple[list[list[str]], str]:
     """The rows of the table, and how often each status was answered."""
     bodies = Bodies(BUILD / "overload")
     rows = []
-    with running("overload") as server, tqdm(total=2 * rounds * len(KINDS), unit="", leave=False) as progress:
-        for name, (kind, face) in KINDS.items():
-            requests = bodies.requests(face, Case(kind, ROWS, FEW))
-            seen: dict[int, list[Seen]] = {FEW: [], MANY: []}
-            load.run(_url(server, face), requests, FEW, 1)
+    with running("overload") as server, tqdm(total=2 * rounds * len(LOADS), unit="", leave=False) as progress:
+        for one in LOADS:
+            requests = bodies.requests(one.face, Case(one.kind, one.rows, one.few))
+            seen: dict[int, list[Seen]] = {one.few: [], one.many: []}
+            load.run(_url(server, one.face), requests, one.few, 1)
             for _ in range(rounds):
                 for clients, found in seen.items():
-                    progress.set_description_str(f"{name}, {clients} clients")
-                    found.append(_load(server, face, requests, clients, seconds))
+                    progress.set_description_str(f"{one.name}, {clients} clients")
+                    found.append(_load(server, one, requests, clients, seconds))
                     progress.update()
-            rows += [row(name, clients, found, seen[FEW]) for clients, found in seen.items()]
+            rows += [row(one.name, clients, found, seen[one.few]) for clients, found in seen.items()]
         return rows, _statuses(server)
 
 
-def _load(server: Server, face: Face, requests: Any, clients: int, seconds: int) -> Seen:
+def _load(server: Server, bodies: Load, requests: Any, clients: int, seconds: int) -> Seen:
     before_s = server.cpu_s()
     with _probes(server.port) as latencies:
-        found = load.run(_url(server, face), requests, clients, seconds)
+        found = load.run(_url(server, bodies.face), requests, clients, seconds)
     if found.broken:
         raise load.LoadError(f"{found.broken} connections broke or timed out")
     good = found.requests - found.refused
     cpu_s = (server.cpu_s() - before_s) * 1000 / found.requests
     ordered = sorted(latencies)
     p99 = ordered[len(ordered) * 99 // 100]
-    rows_per_second = good * ROWS / (found.duration_us / 1e6)
+    rows_per_second = good * bodies.rows / (found.duration_us / 1e6)
     return Seen(rows_per_second, cpu_s, median(ordered), p99, ordered[-1], server.resident_mib())
 
 

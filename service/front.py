@@ -12,11 +12,12 @@ from time import perf_counter
 from typing import Any
 
 from service import wrapping
-from service.errors import DeadlinePassed, Internal, NotReady, ServiceError
+from service.errors import DeadlinePassed, Internal, NotReady, QueueFull, ServiceError
 from service.exchange import Request, Response, Route, answer_json
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.model import Model
+from service.refusals import Refusals
 from service.settings import Settings
 from service.statistics import Together
 from service.tokens import Tokens
@@ -37,6 +38,7 @@ class Front:
         self.metrics = metrics
         self.lifecycle = lifecycle
         self.under_way: set[Exchange] = set()
+        self.refusals = Refusals()
         self.limit_s = settings.request_timeout_s
         self._max_body_bytes = settings.max_body_bytes
         self._is_watching = False
@@ -207,7 +209,23 @@ class Exchange:
             extra = {"request_id": self.request.id, "path": self.request.path}
             log.error("unexpected error", exc_info=error, extra=extra)
             error = Internal()
-        self._answer(self._front.refusal(self.request, error))
+        response = self._front.refusal(self.request, error)
+        if isinstance(error, QueueFull):
+            self._hold(response, self._front.refusals.hold_s(len(self.request.body)))
+        else:
+            self._answer(response)
+
+    def _hold(self, response: Response, seconds: float) -> None:
+        """Gives an answer later, and keeps nothing of the request meanwhile."""
+        if seconds:
+            self.request.body, self.request.inputs = b"", None
+            asyncio.get_running_loop().call_later(seconds, self._answer_late, response)
+        else:
+            self._answer(response)
+
+    def _answer_late(self, response: Response) -> None:
+        if not self.is_over:
+            self._answer(response)
 
     def expire(self, limit_s: float) -> None:
         """The deadline has passed: whatever it waits for is given up."""

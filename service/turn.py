@@ -132,10 +132,13 @@ class Turn(Caller):
             plan = self.head.plan
             exchange.request.plan = plan if plan is not None and plan.holds() else None
             exchange.request.inputs, exchange.request.timings.decode = self.inputs, self.decode_s
-            exchange.start(self.body)
+            body, self.body = self.body, b""
+            exchange.start(body)
 
     def refuse(self, error: ServiceError) -> None:
-        self.open().refuse(error)
+        exchange = self.open()
+        exchange.request.body, self.body = self.body, b""
+        exchange.refuse(error)
 
     def reply(self, response: Response) -> None:
         """Writes the answer; behind one that came before the body did, the connection is closed."""

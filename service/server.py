@@ -31,7 +31,8 @@ log = logging.getLogger("actserve")
 
 # Longer than the 60 s after which load balancers drop an idle connection, so that they and not we close it.
 KEEP_ALIVE_S = 75
-M_ARENA_MAX = -8  # malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
+HEAP = {M_ARENA_MAX: 1, M_MMAP_THRESHOLD: 1 << 25, M_TRIM_THRESHOLD: 1 << 27}  # the second as large as it may be
 GC_OBJECTS = 20_000
 
 
@@ -73,9 +74,12 @@ def serve(
 
 
 def _share_heaps() -> None:
-    """One heap for all threads: glibc gives each thread its own, and gives back the end of the first one only."""
+    """One heap for all threads: glibc gives each thread its own, and gives back the end of the first one only. In it
+    stays what a large body needed, for the next one, since fresh pages cost as much as reading it; it is given back while
+    nobody asks."""
     with contextlib.suppress(AttributeError):  # another libc
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        for option, value in HEAP.items():
+            ctypes.CDLL(None).mallopt(option, value)
 
 
 def _spare_the_collector() -> None:

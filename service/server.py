@@ -74,9 +74,8 @@ def serve(
 
 
 def _share_heaps() -> None:
-    """One heap for all threads: glibc gives each thread its own, and gives back the end of the first one only. In it
-    stays what a large body needed, for the next one, since fresh pages cost as much as reading it; it is given back while
-    nobody asks."""
+    """One heap for all threads: glibc gives each thread its own, and gives back the end of the first one only. What a
+    large body needed stays in it for the next, since fresh pages cost as much as reading; idle, it is given back."""
     with contextlib.suppress(AttributeError):  # another libc
         for option, value in HEAP.items():
             ctypes.CDLL(None).mallopt(option, value)

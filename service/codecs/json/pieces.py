@@ -20,7 +20,7 @@ PIECE_BYTES = 1 << 17  # of text: what is made of it stays in a core's cache
 AROUND_BYTES = 1 << 11  # that may stand before the array, and behind one of rows
 SPACE = rb"[ \t\n\r]*"
 OUTSIDE = re.compile(rb'(?:[^"\[]|"(?:[^"\\]|\\.)*")*', re.DOTALL)  # up to a bracket that is in no string
-OPENING = re.compile(rb"\[%b(\[)?%b(?=[-0-9])" % (SPACE, SPACE))
+OPENING = re.compile(rb"\[%b(?:(\[)%b)?(?=[-0-9])" % (SPACE, SPACE))
 BETWEEN = re.compile(rb"%b,%b(?=\[)" % (SPACE, SPACE))
 CLOSING = re.compile(rb"\]%b\]" % SPACE)
 
@@ -64,11 +64,17 @@ def _spans(body: bytes) -> Iterator[_Span]:
     at, limit = 0, min(AROUND_BYTES, len(body))
     while (outside := OUTSIDE.match(body, at, limit)) and outside.end() < limit:
         at = outside.end()
-        opening = OPENING.match(body, at)
-        last = body.find(b"]", at) if opening is not None else -1
-        if opening is not None and opening[1] is None:
+        opening = OPENING.match(body, at, limit)
+        if opening is None:
+            at += 1
+            continue
+        last = body.find(b"]", at)
+        if last < 0:
+            return
+        if opening[1] is None:
             yield _Span(at, at + 1, last, last + 1, False)
-        elif opening is not None and (closing := CLOSING.search(body, max(last, len(body) - AROUND_BYTES))):
+            at = last
+        elif closing := CLOSING.search(body, max(last, len(body) - AROUND_BYTES)):
             yield _Span(at, opening.start(1), closing.start() + 1, closing.end(), True)
         at += 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as plain_json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -115,6 +116,16 @@ def test_plain_arrays_are_read_in_pieces(body: bytes) -> None:
 def test_what_is_no_rectangle_of_numbers_is_left_to_others(rows: Any) -> None:
     with in_pieces(0):
         assert pieces.long_array(plain_json.dumps({"t": rows}).encode()) is None
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" + b" " * 5_000_000, b"[1 " * 600 + b" " * 5_000_000, b"[1 ]" * 1_300_000, b"[[1 " * 1_300_000]
+)
+def test_brackets_and_spaces_without_end_take_no_time_to_speak_of(text: bytes) -> None:
+    """A search that began anew behind each would take minutes."""
+    began = time.process_time()
+    assert pieces.long_array(b'{"t":' + text) is None
+    assert time.process_time() - began < 2
 
 
 def test_short_bodies_are_read_at_once() -> None:

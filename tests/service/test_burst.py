@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -574,6 +575,37 @@ def test_more_callers_than_rows_may_wait_are_told_to_come_again(folder: Path, pi
     assert statuses == [200, 200, 200, 429, 429]
     assert callers[3].response is not None
     assert ("Retry-After", "1") in callers[3].response.headers
+    parts.scheduler.close()
+
+
+def test_refusals_are_held_back_and_those_who_leave_or_are_late_get_none_of_it(
+    folder: Path, pixels: np.ndarray
+) -> None:
+    """The first is told at once, the others one after another; each is answered once."""
+    parts = assemble(Settings(models=folder, max_queue_rows=3))
+    row = head(parts, "/predict", RAW)
+    assert row.plan is not None
+    full = parts.scheduler.lane(row.plan.model.session, True, None).full(3)
+    told: list[tuple[int, int]] = []
+
+    async def main() -> list[int]:
+        exchanges = []
+        for number in range(5):
+            deliver = partial(lambda number, answer: told.append((number, answer.status)), number)
+            exchange = parts.heads.front.open(row.route, row.request("id"), deliver)
+            exchange.request.body = pixels[:1].tobytes()
+            exchanges.append(exchange)
+            exchange.refuse(full)
+        at_once = [number for number, _ in told]
+        exchanges[2].leave()
+        exchanges[3].expire(30)
+        while parts.heads.front.under_way:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.02)
+        return at_once
+
+    assert asyncio.run(asyncio.wait_for(main(), 10)) == [0]
+    assert told == [(0, 429), (3, 504), (1, 429), (4, 429)]
     parts.scheduler.close()
 
 

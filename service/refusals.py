@@ -1,7 +1,7 @@
 """When those are told whose requests a full queue has no room for.
 
 Many ask again at once. Reading what is refused would soon take all the time of the event loop, and next to nothing
-would be computed. So refusals are spaced: they take a tenth of the time, whoever asks how often.
+would be computed. So refusals are spaced: they take a twentieth of the time, however often is asked.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ from service.live.collector import Activations
 from service.live.live import Live
 from service.metrics import Metrics
 from service.model import Model
+from service.polling import BusyPolling
 from service.repository import Repository
 from service.rounds import Rounds
 from service.routes import (
@@ -126,7 +127,7 @@ def assemble(settings: Settings, shared: Path | None = None) -> Parts:
     control = _control(settings, shared, runtime, repository, workers, scheduler, metrics, watch)
     control.open()
     front = Front(settings, metrics, lifecycle)
-    bursts = Bursts(front, scheduler)
+    bursts = Bursts(front, scheduler, BusyPolling(settings.worker_count))
     engine = Engine(scheduler)
     examiner = Examiner(observers)
     introspection = Introspection(repository, workers, settings)

@@ -22,6 +22,7 @@ from service.front import Front
 from service.lane import Lane
 from service.model import Model
 from service.plan import Plan
+from service.polling import BusyPolling
 from service.scheduler import Scheduler
 from service.session import Session
 from service.statistics import Together
@@ -35,13 +36,14 @@ MAX_BYTES = ASIDE_BYTES  # of a body; a longer one is read in a thread
 class Bursts:
     """Who has arrived and is not answered yet, by plan."""
 
-    def __init__(self, front: Front, scheduler: Scheduler) -> None:
+    def __init__(self, front: Front, scheduler: Scheduler, polling: BusyPolling) -> None:
         self._front = front
         self._scheduler = scheduler
         self._max_rows = scheduler.max_queue_rows
         self._waiting: defaultdict[Plan, deque[Caller]] = defaultdict(deque)
         self._rows: defaultdict[Model, float] = defaultdict(float)
         self._is_due = False
+        self._polling = polling
 
     @property
     def queued_rows(self) -> int:
@@ -56,7 +58,9 @@ class Bursts:
             caller.go_alone()
             return
         if is_only and not self._is_due:
+            began = caller.began
             self._answer_some(plan, deque((caller,)), (caller,))
+            self._polling.answered(began)
             return
         rows = size / plan.bytes_per_row
         if rows < 1.0:

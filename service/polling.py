@@ -15,8 +15,8 @@ MOMENT_S = 0.0002  # a few times what a client on the same machine needs between
 
 
 class BusyPolling:
-    """That of one event loop, `workers` of which share the cores. Where none of these is left over, a client on the same
-    machine would lose its own to it, so nothing is done."""
+    """That of one event loop, `workers` of which share the cores. Where none of these is left over, a client on this
+    machine would lose its own, so nothing is done."""
 
     def __init__(self, workers: int) -> None:
         self._has_room = cores.available() > workers

@@ -1,7 +1,7 @@
 """When those are told whose requests a full queue has no room for.
 
 Many ask again at once. Reading what is refused would soon take all the time of the event loop, and next to nothing
-would be computed. So refusals are spaced: they take a twentieth of the time, however often is asked.
+would be computed. So refusals are spaced: they take a fiftieth of the time, however often is asked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from time import monotonic
 
 REFUSAL_S = 0.0002  # that one costs, besides the reading
 BYTES_PER_S = 1e9  # that are read
-SHARE = 0.05  # of the time
+SHARE = 0.02  # of the time
 MOST_S = 1.0  # that one is held back: it asks its caller to wait for no less
 
 

@@ -24,7 +24,8 @@ class BusyPolling:
         self._is_polling = False
 
     def answered(self, began: float) -> None:
-        """The only client has its answer to a request whose first byte came at `began`."""
+        """The only client has its answer to a request whose first byte came at `began`, or a thread has the request:
+        for longer than a moment, so that nothing follows within one."""
         now = perf_counter()
         is_next = began - self._answered < MOMENT_S
         self._answered = now

@@ -24,6 +24,7 @@ from service.errors import ServiceError
 from service.exchange import Response
 from service.heads import Head
 from service.model import Model
+from service.polling import BusyPolling
 from service.repository import SHIPPED, Entry, Version
 from service.session import Runtime, Session
 from service.settings import Settings
@@ -463,6 +464,31 @@ def test_only_caller_is_answered_at_once(parts: Parts, pixels: np.ndarray) -> No
     assert only.response is not None
     assert one_of_several.response is not None
     assert only.response.whole() == one_of_several.response.whole()
+
+
+def test_only_the_next_request_of_an_only_caller_is_looked_out_for(
+    parts: Parts, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = head(parts, "/predict/fashion_mnist", RAW)
+    told: list[float] = []
+    answered = BusyPolling.answered
+
+    def recorded(polling: BusyPolling, began: float) -> None:
+        told.append(began)
+        answered(polling, began)
+
+    monkeypatch.setattr(BusyPolling, "answered", recorded)
+    ask(parts, [(row, pixels[:1].tobytes())] * 2)
+    assert not told
+
+    async def alone() -> float:
+        assert row.plan is not None
+        only = Waiting(parts, row, pixels[:1].tobytes())
+        parts.heads.bursts.add(row.plan, only, is_only=True)
+        return only.began
+
+    assert asyncio.run(alone()) == told[0]
+    assert len(told) == 1
 
 
 def test_who_left_costs_no_run(parts: Parts, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
